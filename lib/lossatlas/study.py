@@ -1,0 +1,165 @@
+"""What a chapter asks for: train this, map that. Kept in the store, computed only where it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from torch import nn
+
+from lossatlas import directions
+from lossatlas.datasets import Dataset, fixed_sample, load_dataset
+from lossatlas.models import build_model
+from lossatlas.progress import bar as progress_bar
+from lossatlas.store import Store, jsonable
+from lossatlas.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
+from lossatlas.training import Recipe, Run, fit
+from lossatlas.trajectory import project
+from lossatlas.vectors import Params
+
+TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
+KEPT_SEED = 0  # the weights of this seed are kept beside its surfaces; those of others in results/cache
+
+load = lru_cache(maxsize=4)(load_dataset)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that is compared: a network, what it is trained on and how. ``label`` is for people."""
+
+    label: str
+    dataset: str
+    model: str
+    recipe: Recipe
+    options: Mapping = field(default_factory=dict)  # of the model
+    data_options: Mapping = field(default_factory=dict)  # of the dataset
+
+    @property
+    def data(self) -> Dataset:
+        return load(self.dataset, **self.data_options)
+
+    @property
+    def name(self) -> str:
+        """A readable file name."""
+        parts = [self.model, self.dataset, *(f"{key}-{value}" for key, value in self.options.items())]
+        text = "-".join(str(part) for part in parts)
+        return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Where a surface is taken: a random plane (by seed) and a square grid on it.
+
+    ``extent``: the grid runs from −extent to extent, ``points`` along each side; ``samples`` of ``split``
+    (a fixed sample, None for all); the rest as in :func:`lossatlas.random_plane`.
+    """
+
+    extent: float = 1.0
+    points: int = 51
+    split: str = "test"
+    samples: int | None = None
+    plane_seed: int = 0
+    normalize: str | None = "filter"
+    scale: float = 1.0
+    layers: tuple[str, ...] | None = None
+
+    @property
+    def alphas(self) -> np.ndarray:
+        return np.linspace(-self.extent, self.extent, self.points)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The results of one chapter: ``results/<chapter>`` holds what is stored, and grows as more is asked."""
+
+    chapter: str
+    results: Path | str = "data/results"
+    device: str = "auto"
+    progress: bool = True
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(Path(self.results) / self.chapter)
+
+    def _weights_store(self, seed: int) -> Store:
+        return self.store if seed == KEPT_SEED else Store(Path(self.results) / "cache" / self.chapter)
+
+    @staticmethod
+    def _request(condition: Condition, seed: int) -> dict:
+        asked = {key: value for key, value in asdict(condition).items() if key != "label"}
+        return jsonable({**asked, "seed": seed, "training_version": TRAINING_VERSION})
+
+    def train(self, condition: Condition, seed: int) -> Run:
+        """Train once more and store the history and the final weights; the whole path is returned."""
+        data, request = condition.data, self._request(condition, seed)
+        model = build_model(condition.model, data, seed=seed, **condition.options)
+        device = pick_device(self.device)
+        run = fit(model, data, recipe=condition.recipe, seed=seed, device=device, progress=self.progress)
+        history = run.history.assign_attrs(provenance(model, device))
+        self._weights_store(seed).put_tensors(condition.name, request, run.params)
+        self.store.result(f"history-{condition.name}", request, lambda: history)
+        return run
+
+    def history(self, condition: Condition, seed: int) -> xr.Dataset:
+        """Losses over the epochs of one training run (see :class:`lossatlas.training.Run`)."""
+        request = self._request(condition, seed)
+        return self.store.result(
+            f"history-{condition.name}", request, lambda: self.train(condition, seed).history
+        )
+
+    def params(self, condition: Condition, seed: int) -> Params:
+        """The trained weights."""
+        request = self._request(condition, seed)
+        stored = self._weights_store(seed).tensors(condition.name, request)
+        return self.train(condition, seed).params if stored is None else stored
+
+    def model(self, condition: Condition, seed: int) -> nn.Module:
+        """The trained network."""
+        model = build_model(condition.model, condition.data, seed=seed, **condition.options)
+        model.load_state_dict(self.params(condition, seed))
+        return model.eval()
+
+    def surface(self, condition: Condition, seed: int, *, slice: Slice) -> xr.Dataset:
+        """The surface around one trained network."""
+        request = {
+            "run": self._request(condition, seed),
+            "slice": jsonable(asdict(slice)),
+            "computing_version": COMPUTING_VERSION,
+        }
+        return self.store.result(
+            f"surface-{condition.name}", request, lambda: self.compute_surface(condition, seed, slice=slice)
+        )
+
+    def compute_surface(self, condition: Condition, seed: int, *, slice: Slice) -> xr.Dataset:
+        """The same, evaluated now from the weights, whatever is stored."""
+        model, data = self.model(condition, seed), condition.data
+        plane = directions.random_plane(
+            model, seed=slice.plane_seed, normalize=slice.normalize, scale=slice.scale, layers=slice.layers
+        )
+        split = fixed_sample(getattr(data, slice.split), slice.samples)
+        surface = evaluate(
+            model, plane, split, loss=data.loss, alphas=slice.alphas, device=self.device, progress=self.progress
+        )
+        return surface.assign_attrs(
+            dataset=condition.dataset, split=slice.split, training_seed=seed, condition=condition.label
+        )
+
+    def surfaces(
+        self, conditions: Sequence[Condition], seeds: Sequence[int], *, slices: Sequence[Slice]
+    ) -> dict[tuple[str, int, Slice], xr.Dataset]:
+        """The surfaces of every condition, seed and slice, by (label, seed, slice), with one bar over all."""
+        asked = [(condition, seed, slice) for condition in conditions for seed in seeds for slice in slices]
+        found = {}
+        with progress_bar(total=len(asked), description=self.chapter, unit=" surfaces", show=self.progress) as bar:
+            for condition, seed, slice in asked:
+                found[condition.label, seed, slice] = self.surface(condition, seed, slice=slice)
+                bar.update()
+        return found
+
+    def path(self, condition: Condition, seed: int, *, plane: directions.Plane, run: Run) -> xr.Dataset:
+        """The training path of a run on a plane."""
+        return project(run.checkpoints, plane, steps=run.steps)

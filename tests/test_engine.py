@@ -1,0 +1,120 @@
+"""Every way the engine can go gives the loop's values, and it picks a good one."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+import torch
+from networks import DATA, odd_net, plain_loop, table_1
+from torch import nn
+
+import lossatlas as la
+from lossatlas import engine, losses, vectors
+
+
+def make_sweep(model, plane, loss):
+    return engine.Sweep(model.eval().requires_grad_(False), plane.origin, plane.directions, losses.make_score(loss))
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize(
+    ("points", "cached", "channels_last"), list(itertools.product((1, 5), (False, True), (False, True)))
+)
+def test_every_strategy_agrees_with_the_plain_loop(name, points, cached, channels_last):
+    model, data = table_1(name)
+    model = model.double()
+    inputs, targets = data.test
+    inputs = inputs.double() if inputs.is_floating_point() else inputs
+    if channels_last and inputs.dim() != 4:
+        pytest.skip("channels-last is for images")
+    if name == "rnn" and points > 1:
+        pytest.skip("PyTorch's fused recurrent layers cannot be batched over weights")
+    plane = la.random_plane(model, seed=1)
+    sweep = make_sweep(model, plane, data.loss)
+    standing, _ = engine.standing_layers(sweep, inputs[:2])
+    assert bool(standing) == (name != "rnn")
+    runner = engine.Runner(sweep, engine.Strategy(25, points, cached, channels_last), standing)
+    alphas, betas = np.linspace(-1, 1, 3), np.linspace(-0.5, 1, 3)
+    coefficients = torch.tensor([(a, b) for a in alphas for b in betas], dtype=torch.float64)
+    total = torch.zeros(9, dtype=torch.float64)
+    with torch.no_grad():
+        for x, y in zip(inputs.split(25), targets.split(25), strict=True):
+            runner.prepare(x, y)
+            total += runner.run(coefficients)[0]
+    expected, _ = plain_loop(model, plane, (inputs, targets), loss=data.loss, alphas=alphas, betas=betas)
+    np.testing.assert_allclose((total / len(inputs)).reshape(3, 3), expected, rtol=1e-10)
+
+
+def test_standing_layers_are_those_before_the_first_moving_weight():
+    model, data = table_1("feedforward-16")
+    plane = la.random_plane(model, layers=["layers.3"])
+    standing, _ = engine.standing_layers(make_sweep(model, plane, data.loss), data.test[0][:2])
+    assert list(standing) == [f"layers.{i}" for i in range(4)]
+    odd = odd_net()
+    sweep = make_sweep(odd, la.random_plane(odd), "cross_entropy")
+    standing, _ = engine.standing_layers(sweep, torch.randn(2, 6))
+    assert list(standing) == ["first"]
+
+
+class Detached(nn.Module):
+    """Hides a dependence from autograd: the second layer's input moves, but needs no gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(x)).detach())
+
+
+def test_a_network_that_misleads_the_probe_is_not_cached():
+    torch.manual_seed(0)
+    model = Detached()
+    data = torch.randn(512, 6), torch.randint(0, 3, (512,))
+    plane = la.random_plane(model)
+    grid = np.linspace(-1, 1, 40)
+    surface = la.evaluate(model, plane, data, alphas=grid, progress=False)
+    expected, _ = plain_loop(model, plane, data, loss="cross_entropy", alphas=grid, betas=grid)
+    np.testing.assert_allclose(surface.loss, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [[3, 3, 3], [10], [1, 9, 4, 7], [25]])
+def test_blocks_regroup_and_lose_nothing(sizes):
+    batches = []
+    start = 0
+    for size in sizes:
+        values = torch.arange(start, start + size)
+        batches.append((values, -values))
+        start += size
+    found = list(engine.blocks(iter(batches), 10))
+    assert all(len(x) <= 10 and torch.equal(x, -y) for x, y in found)
+    assert torch.cat([x for x, _ in found]).tolist() == list(range(start))
+
+
+def test_batching_beats_the_loop_on_a_small_network():
+    """The point of the engine: many points of a small network in one pass. A ratio in one run."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2))
+    data = torch.randn(64, 4), torch.randint(0, 2, (64,))
+    plane = la.random_plane(model)
+    grid = np.linspace(-1, 1, 61)
+    la.evaluate(model, plane, data, alphas=grid, progress=False)
+    ours, theirs = [], []
+    for _ in range(3):
+        start = time.perf_counter()
+        surface = la.evaluate(model, plane, data, alphas=grid, progress=False)
+        middle = time.perf_counter()
+        plain_loop(model, plane, data, loss="cross_entropy", alphas=grid, betas=grid)
+        ours.append(middle - start)
+        theirs.append(time.perf_counter() - middle)
+    assert surface.attrs["strategy"].startswith("batched")
+    assert min(theirs) / min(ours) > 3
+
+
+def test_sweep_knows_which_parameters_move():
+    model, data = table_1("feedforward-4")
+    sweep = make_sweep(model, la.random_plane(model, layers=["layers.1"]), data.loss)
+    assert engine.moving_names(sweep) == ["layers.1.weight"]
+    still = vectors.zeros_like(vectors.parameters_of(model))
+    assert engine.moving_names(make_sweep(model, la.plane_from_directions(model, still, still), data.loss)) == []

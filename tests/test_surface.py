@@ -1,0 +1,238 @@
+"""evaluate: against the plain loop, and what it must leave alone."""
+
+import copy
+import random
+
+import numpy as np
+import pytest
+import torch
+from networks import DATA, OddNet, made_up_data, odd_net, plain_loop, table_1
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import lossatlas as la
+from lossatlas import vectors
+
+GRID = np.linspace(-1, 1, 4)
+
+
+def odd_data(n=40, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 6, generator=generator), torch.randint(0, 3, (n,), generator=generator)
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+def test_agrees_with_the_plain_loop_on_the_networks_of_table_1(name, dtype, tolerance):
+    model, data = table_1(name)
+    model = model.to(dtype)
+    inputs, targets = data.test
+    if inputs.is_floating_point():
+        inputs = inputs.to(dtype)
+    plane = la.random_plane(model, seed=2)
+    surface = la.evaluate(model, plane, (inputs, targets), loss=data.loss, alphas=GRID, progress=False)
+    losses, accuracy = plain_loop(model, plane, (inputs, targets), loss=data.loss, alphas=GRID, betas=GRID)
+    np.testing.assert_allclose(surface.loss, losses, rtol=tolerance)
+    np.testing.assert_allclose(surface.accuracy, accuracy, atol=0.02 if dtype == torch.float32 else 1e-12)
+    assert surface.loss.dims == ("alpha", "beta")
+    at_origin, _ = plain_loop(model, plane, (inputs, targets), loss=data.loss, alphas=[0.0], betas=[0.0])
+    assert surface.attrs["origin_loss"] == pytest.approx(at_origin.item(), rel=tolerance)
+
+
+def test_batch_norm_dropout_buffers_and_shared_weights():
+    model, data = odd_net().double(), odd_data()
+    data = (data[0].double(), data[1])
+    plane = la.random_plane(model, seed=0, include_biases=True)
+    betas = np.linspace(-0.5, 0.7, 3)
+    surface = la.evaluate(model, plane, data, alphas=GRID, betas=betas, progress=False)
+    losses, _ = plain_loop(model, plane, data, loss="cross_entropy", alphas=GRID, betas=betas)
+    np.testing.assert_allclose(surface.loss, losses, rtol=1e-10)
+
+
+def test_a_line_has_alpha_alone():
+    a, b, data = odd_net(0), odd_net(1), odd_data()
+    line = la.line_between(a, b)
+    surface = la.evaluate(a, line, data, alphas=np.linspace(0, 1, 5), progress=False)
+    losses, _ = plain_loop(a, line, data, loss="cross_entropy", alphas=np.linspace(0, 1, 5))
+    assert surface.loss.dims == ("alpha",)
+    np.testing.assert_allclose(surface.loss, losses, rtol=1e-5)
+    with pytest.raises(ValueError, match="betas: given for a Line"):
+        la.evaluate(a, line, data, betas=GRID)
+
+
+def test_batches_of_any_kind_give_the_same_surface():
+    model, (inputs, targets) = odd_net(), odd_data(45)
+    plane = la.random_plane(model, seed=0)
+    whole = la.evaluate(model, plane, (inputs, targets), alphas=GRID, progress=False)
+    loader = DataLoader(TensorDataset(inputs, targets), batch_size=7, shuffle=True)
+    pairs = [(inputs[:20], targets[:20]), [inputs[20:], targets[20:]]]
+    for data in (loader, pairs, iter(pairs)):
+        surface = la.evaluate(model, plane, data, alphas=GRID, progress=False)
+        np.testing.assert_allclose(surface.loss, whole.loss, rtol=1e-5)
+        assert surface.attrs["n_samples"] == 45
+
+
+def euclidean(outputs, targets):
+    return (outputs - nn.functional.one_hot(targets, outputs.shape[1])).norm(dim=1)
+
+
+def test_losses_by_name_and_by_callable():
+    model, (inputs, targets) = odd_net(), odd_data()
+    plane = la.random_plane(model, seed=0)
+    one_hot = nn.functional.one_hot(targets, 3).float()
+    for loss, theirs in (("mse", one_hot), ("bce_with_logits", one_hot), (euclidean, targets)):
+        surface = la.evaluate(model, plane, (inputs, theirs), loss=loss, alphas=GRID, progress=False)
+        losses, _ = plain_loop(model, plane, (inputs, theirs), loss=loss, alphas=GRID, betas=GRID)
+        np.testing.assert_allclose(surface.loss, losses, rtol=1e-5)
+    mean = la.evaluate(
+        model, plane, (inputs, targets), loss=lambda o, t: euclidean(o, t).mean(), alphas=GRID, progress=False
+    )
+    np.testing.assert_allclose(mean.loss, surface.loss, rtol=1e-5)
+    assert "accuracy" in mean and surface.attrs["loss_name"] == "euclidean"
+
+
+def test_a_loss_that_cannot_be_batched_still_works():
+    """Control flow on values is what vmap cannot follow: the loop can."""
+
+    def stubborn(outputs, targets):
+        losses = nn.functional.cross_entropy(outputs, targets, reduction="none")
+        if losses.isnan().any().item():
+            raise AssertionError("never here")
+        return losses
+
+    model, data = odd_net(), odd_data(200)
+    plane = la.random_plane(model, seed=0)
+    grid = np.linspace(-1, 1, 25)
+    surface = la.evaluate(model, plane, data, loss=stubborn, alphas=grid, progress=False)
+    losses, _ = plain_loop(model, plane, data, loss=stubborn, alphas=grid, betas=grid)
+    assert surface.attrs["strategy"].startswith("loop")
+    np.testing.assert_allclose(surface.loss, losses, rtol=1e-5)
+
+
+class Failing(OddNet):
+    fail = False
+
+    def forward(self, x):
+        torch.rand(1), random.random(), np.random.rand()
+        if self.fail and len(x) > 2:
+            raise RuntimeError("out of luck")
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_caller_finds_everything_as_it_was(fails):
+    torch.manual_seed(0)
+    model = Failing()
+    model(torch.randn(50, 6))
+    model.train()
+    model.drop.eval()  # a mode of its own in the middle
+    model.first.weight.requires_grad_(False)
+    model.second.bias.grad = torch.ones(8)
+    before = copy.deepcopy(model)
+    plane = la.random_plane(model, seed=0)
+    loader = DataLoader(TensorDataset(*odd_data()), batch_size=8, shuffle=True)
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    model.fail = fails
+    if fails:
+        with pytest.raises(RuntimeError, match="out of luck"):
+            la.evaluate(model, plane, loader, alphas=GRID, progress=False)
+    else:
+        la.evaluate(model, plane, loader, alphas=GRID, progress=False)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1] and np.array_equal(np.random.get_state()[1], states[2])
+    for (name, a), (_, b) in zip(model.state_dict().items(), before.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name
+    assert [m.training for m in model.modules()] == [m.training for m in before.modules()]
+    assert [p.requires_grad for p in model.parameters()] == [p.requires_grad for p in before.parameters()]
+    assert torch.equal(model.second.bias.grad, torch.ones(8)) and model.out.weight.grad is None
+
+
+def test_the_weights_come_from_the_plane_not_from_the_model():
+    a, b, data = odd_net(0), odd_net(1), odd_data()
+    b.load_state_dict({**b.state_dict(), **{k: v for k, v in a.state_dict().items() if "running" in k}})
+    plane = la.random_plane(a, seed=0)
+    one = la.evaluate(a, plane, data, alphas=GRID, progress=False)
+    two = la.evaluate(b, plane, data, alphas=GRID, progress=False)
+    np.testing.assert_allclose(one.loss, two.loss, rtol=1e-6)
+
+
+def test_non_finite_losses_are_kept_and_counted():
+    class Root(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor([[1.0]]))
+
+        def forward(self, x):
+            return torch.sqrt(x @ self.weight)  # NaN where the weight turns negative
+
+    surface = la.evaluate(
+        Root(), la.random_line(Root()), (torch.ones(3, 1), torch.zeros(3, 1)), loss="mse",
+        alphas=np.linspace(-3, 3, 13), progress=False,
+    )  # fmt: skip
+    assert surface.attrs["n_nonfinite"] == int(surface.loss.isnull().sum()) > 0
+    assert np.isfinite(surface.attrs["origin_loss"])
+
+
+def test_provenance():
+    model, data = odd_net(), odd_data()
+    surface = la.evaluate(model, la.random_plane(model, seed=4), data, alphas=GRID, progress=False)
+    attrs = surface.attrs
+    assert attrs["model"] == "OddNet" and attrs["seed"] == "4" and attrs["normalize"] == "filter"
+    assert attrs["n_samples"] == 40 and attrs["n_nonfinite"] == 0 and attrs["loss_name"] == "cross_entropy"
+    assert "torch" in attrs["versions"] and attrs["seconds"] >= 0 and attrs["strategy"]
+    assert surface.alpha.attrs["units"] == "filter-normalized step"
+    assert surface.sizes == {"alpha": 4, "beta": 4}
+    default = la.evaluate(model, la.random_line(model), data, progress=False)
+    np.testing.assert_allclose(default.alpha, np.linspace(-1, 1, 51))
+
+
+def test_progress_goes_to_stderr_and_is_silent_on_request(capsys):
+    model, data = odd_net(), odd_data()
+    plane = la.random_plane(model, seed=4)
+    la.evaluate(model, plane, data, alphas=GRID, progress=False)
+    assert capsys.readouterr() == ("", "")
+    la.evaluate(model, plane, data, alphas=GRID)
+    out, err = capsys.readouterr()
+    assert out == "" and "surface" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": "crossentropy"}, r"loss='crossentropy': expected one of \('cross_entropy', 'mse', 'bce"),
+        ({"alphas": [0.0]}, "alphas: shape .1,., expected one dimension with at least 2 points"),
+        ({"alphas": [0.0, np.nan]}, r"alphas\[1\] = nan: every grid value must be finite"),
+        ({"betas": [0.0, 1.0, 1.0]}, r"betas: not increasing at index 1 \(1 then 1\)"),
+        ({"data": (torch.zeros(0, 6), torch.zeros(0, dtype=torch.long))}, "data: empty"),
+        ({"data": []}, "data: empty"),
+        ({"data": (torch.zeros(4, 6), torch.zeros(3, dtype=torch.long))}, "data: 4 inputs but 3 targets"),
+        ({"data": 3.0}, "data: got float"),
+        ({"data": [torch.zeros(4, 6)]}, "data: got Tensor; expected"),
+        ({"data": (torch.zeros(4, 5), torch.zeros(4).long())}, r"inputs of shape \(2, 5\).* do not go through OddNet"),
+        ({"data": (torch.zeros(4, 6), torch.tensor([0, 1, 2, 3]))}, "values from 0 to 3; .* expects 0 to 2"),
+        ({"data": (torch.zeros(4, 6), torch.tensor([0, 1, 2, -1]))}, "values from -1 to 2"),
+        ({"data": (torch.zeros(4, 6), torch.zeros(4))}, "cross_entropy expects integer class labels"),
+        ({"data": (torch.zeros(4, 6), torch.zeros(4, 2).long())}, "does not fit outputs"),
+        ({"loss": lambda o, t: o}, r"returned \(2, 3\): expected one value a sample, \(2,\), or a scalar"),
+        ({"loss": lambda o, t: 1.0}, "returned float"),
+        ({"device": "warp"}, "device='warp' cannot be used here"),
+        ({"plane": "random"}, "plane: got str, expected a Plane or a Line"),
+    ],
+)
+def test_bad_input_names_the_argument(change, message):
+    model = odd_net()
+    given = {"plane": la.random_plane(model), "data": odd_data(), "progress": False, **change}
+    with pytest.raises(ValueError, match=message):
+        la.evaluate(model, given.pop("plane"), given.pop("data"), **given)
+
+
+def test_a_plane_of_another_architecture_names_the_first_parameter():
+    model, _ = table_1("feedforward-4")
+    with pytest.raises(ValueError, match="plane has no parameter 'first.weight'"):
+        la.evaluate(odd_net(), la.random_plane(model), odd_data())
+
+
+def test_made_up_data_is_what_the_tests_think():
+    data = made_up_data((2, 3), classes=4, n=9)
+    assert data.test[0].shape == (9, 2, 3) and int(data.test[1].max()) < 4
+    assert vectors.norm(vectors.parameters_of(odd_net())) > 0
