@@ -1,5 +1,6 @@
 """Loss landscapes of neural networks: directions, surfaces, and what they mean."""
 
+from lossatlas.datasets import DATASETS, Dataset, load_dataset
 from lossatlas.directions import (
     Line,
     Plane,
@@ -10,14 +11,24 @@ from lossatlas.directions import (
     random_plane,
     weight_layers,
 )
+from lossatlas.models import MODELS, build_model
 from lossatlas.surface import evaluate
+from lossatlas.training import Recipe, Run, fit
 from lossatlas.trajectory import project
 
 __all__ = [
+    "DATASETS",
+    "MODELS",
+    "Dataset",
     "Line",
     "Plane",
+    "Recipe",
+    "Run",
+    "build_model",
     "evaluate",
+    "fit",
     "line_between",
+    "load_dataset",
     "pca_plane",
     "plane_from_directions",
     "project",

@@ -148,6 +148,17 @@ class Study:
             dataset=condition.dataset, split=slice.split, training_seed=seed, condition=condition.label
         )
 
+    def class_shares(self, condition: Condition, *, split: str = "test") -> xr.DataArray:
+        """The share of each class among the targets of a split, over ``label``."""
+
+        def count() -> xr.Dataset:
+            labels, counts = np.unique(getattr(condition.data, split)[1].numpy(), return_counts=True)
+            shares = ("label", counts / counts.sum())
+            return xr.Dataset({"share": shares}, {"label": labels.astype(int)})
+
+        request = jsonable({"dataset": condition.dataset, "data_options": condition.data_options, "split": split})
+        return self.store.result(f"classes-{condition.dataset}", request, count).share
+
     def surfaces(
         self, conditions: Sequence[Condition], seeds: Sequence[int], *, slices: Sequence[Slice]
     ) -> dict[tuple[str, int, Slice], xr.Dataset]:

@@ -1,0 +1,45 @@
+# Loss Atlas: every command of the book. `make` alone lists them.
+
+VENV ?= .venv
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PORT ?= 8000
+RUN = $(VENV)/bin/python -m lossatlas_book
+
+export NAME PARAMS PROFILE
+# Compiled modules are kept even where the machine's settings say otherwise: every kernel starts faster.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help book test serve chapter lint clean environment test-environment
+
+help:  ## List these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
+
+book: environment  ## Execute the chapters that changed and build the site into _build/html/
+	@$(RUN) build
+
+test: test-environment  ## Run every test, those in a browser too
+	@$(RUN) browser
+	@$(RUN) build
+	@$(VENV)/bin/python -m pytest
+
+serve: environment  ## Show the site on localhost (PORT=8000)
+	@$(RUN) serve --port "$(PORT)"
+
+chapter: environment  ## Execute one chapter otherwise: NAME=depth PARAMS="grid_points=21 seeds=2" (or PROFILE=small)
+	@$(RUN) chapter "$$NAME" --params "$$PARAMS" --profile "$$PROFILE"
+
+lint: test-environment  ## Check style, and that notebooks are committed without outputs
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(RUN) check
+
+clean:  ## Remove everything that was built (the environment and downloaded data stay)
+	rm -rf _build
+
+environment: setup = book
+test-environment: setup = book test distributed
+environment test-environment:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@PYTHONPATH=lib $(PYTHON) -m lossatlas_book.environment --venv "$(VENV)" $(setup)

@@ -1,0 +1,275 @@
+"""Figures of curves and points over seeds, with Matplotlib: profiles, training curves, measures."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from lossatlas.evidence import by_condition, mean_interval
+from lossatlas.geometry import MEASURES
+from lossatlas.grids import grid_values
+from lossatlas.style import (
+    COLOURS,
+    INK,
+    MARKS,
+    QUIET,
+    axis_label,
+    canvas,
+    finish,
+    sentence,
+    styled,
+    value_label,
+)
+from lossatlas.tables import interval_text, number
+
+DASHES = ("-", "--", ":", "-.")
+
+
+def _members(entry: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    return [entry] if isinstance(entry, xr.Dataset) else list(entry)
+
+
+def _band(ax: Axes, x: np.ndarray, rows: np.ndarray, *, label: str | None, **style) -> np.ndarray:
+    """The mean of `rows` (seeds, points) over x with its 95% interval as a band; returns the mean."""
+    means = [mean_interval(column) for column in rows.T]
+    middle, low, high = (
+        np.array([getattr(mean, name) for mean in means]) for name in ("mean", "low", "high")
+    )
+    ax.plot(x, middle, label=label, **style)
+    if len(rows) > 1:
+        floor = np.where(rows > 0, rows, np.inf).min() / 2 if ax.get_yscale() == "log" else -np.inf
+        ax.fill_between(x, np.maximum(low, floor), high, color=style["color"], alpha=0.18, lw=0)
+    return middle
+
+
+def _legend(ax: Axes, seeds: set[int]) -> None:
+    """A legend where there is more than one thing to tell apart, and what the bands are."""
+    count = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)}–{max(seeds)}"
+    title = f"mean and 95% interval, {count} seeds" if max(seeds) > 1 else None
+    if title or len(ax.get_legend_handles_labels()[0]) > 1:
+        legend = ax.legend(title=title, title_fontsize=10, alignment="left")
+        legend.get_title().set_color(QUIET)
+
+
+def _quiet_grid(ax: Axes, axis: str = "y") -> None:
+    """Lines across the axis of values, whose ticks are plain numbers also where it is logarithmic."""
+    ax.grid(axis=axis, color="#e6e6e6", lw=0.8)
+    ax.set_axisbelow(True)
+    for each in (ax.xaxis, ax.yaxis):
+        if each.get_scale() == "log":
+            each.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+@styled
+def profile(
+    lines: Mapping[str, xr.Dataset | Sequence[xr.Dataset]],
+    *,
+    variable: str = "loss",
+    log: bool = False,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """A variable along lines through weight space, by label: a Dataset over alpha, or several (seeds) of them.
+
+    A slice of a surface is a line too: `surface.sel(beta=0, method="nearest")`. Points that are not finite leave
+    a gap. Raises ValueError for a Dataset that is no line, or seeds on different grids.
+    """
+    if not lines:
+        raise ValueError("lines: empty; expected at least one labelled line")
+    ax = canvas(ax, (5.4, 3.6))
+    ax.set_yscale("log" if log else "linear")
+    sentences, seeds = [], set()
+    for i, (label, entry) in enumerate(lines.items()):
+        members = _members(entry)
+        grids = [grid_values(line, variable) for line in members]
+        if any(len(axes) != 1 for axes, _ in grids):
+            raise ValueError(
+                f"lines[{label!r}] is a surface; take a slice, as .sel(beta=0, method='nearest')"
+            )
+        (alphas,), _ = grids[0]
+        if any(not np.array_equal(axes[0], alphas) for axes, _ in grids):
+            raise ValueError(f"lines[{label!r}]: the seeds have different values of alpha; expected one grid")
+        rows = np.array([np.where(np.isfinite(values), values, np.nan) for _, values in grids])
+        middle = _band(
+            ax, alphas, rows, label=label, color=COLOURS[i % len(COLOURS)], ls=DASHES[i // len(COLOURS) % 4]
+        )
+        seeds.add(len(members))
+        known = np.isfinite(middle)
+        if known.any():
+            lowest = np.nanargmin(middle)
+            sentences.append(
+                f"{label}: lowest {number(middle[lowest])} at α = {number(alphas[lowest])}, "
+                f"{number(middle[known][0])} and {number(middle[known][-1])} at the ends"
+            )
+    first = _members(next(iter(lines.values())))[0]
+    ax.axvline(0, color=QUIET, lw=0.8, ls=(0, (2, 3)), zorder=0)
+    ax.set(xlabel=axis_label(first, "alpha"), ylabel=value_label(first, variable))
+    _quiet_grid(ax)
+    _legend(ax, seeds)
+    return finish(
+        ax, f"{value_label(first, variable)} along α. ".capitalize() + "; ".join(sentences) + ".", title
+    )
+
+
+@styled
+def loss_curves(
+    history: Mapping[str, xr.Dataset | Sequence[xr.Dataset]],
+    *,
+    variables: Sequence[str] = ("train_loss", "test_loss"),
+    log: bool = True,
+    ylabel: str = "loss",
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """Training histories over epochs, by label: a Dataset over epoch, or several (seeds) of them.
+
+    The first of `variables` is a full line, the next dashed; all share the vertical axis. Seeds that stopped
+    early end their curve: the mean is over the epochs that all have.
+    """
+    if not history:
+        raise ValueError("history: empty; expected at least one labelled history")
+    ax = canvas(ax, (5.4, 3.6))
+    ax.set_yscale("log" if log else "linear")
+    sentences, seeds = [], set()
+    for i, (label, entry) in enumerate(history.items()):
+        members = _members(entry)
+        seeds.add(len(members))
+        for j, variable in enumerate(variables):
+            for member in members:
+                if variable not in member or member[variable].dims != ("epoch",):
+                    raise ValueError(
+                        f"history[{label!r}] has no {variable!r} over epoch; it has {list(member.data_vars)}"
+                    )
+            epochs = min(member.sizes["epoch"] for member in members)
+            rows = np.array([member[variable].to_numpy()[:epochs] for member in members], dtype=float)
+            rows = np.where(np.isfinite(rows), rows, np.nan)
+            name = variable.replace("_", " ")
+            parts = [label] * (len(history) > 1) + [name] * (len(variables) > 1)
+            middle = _band(
+                ax,
+                members[0]["epoch"].to_numpy()[:epochs],
+                rows,
+                label=", ".join(parts) or None,
+                color=COLOURS[i % len(COLOURS)],
+                ls=DASHES[j % len(DASHES)],
+            )
+            sentences.append(
+                f"{label}, {name}: {number(middle[0])} after the first epoch, {number(middle[-1])} after the last"
+            )
+    ax.set(xlabel="epoch", ylabel=ylabel)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    _quiet_grid(ax)
+    _legend(ax, seeds)
+    return finish(ax, "Training curves. " + "; ".join(sentences) + ".", title)
+
+
+@styled
+def dots(
+    records: Sequence[Mapping],
+    measure: str,
+    *,
+    log: bool = False,
+    xlabel: str | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """A measure of every seed as a dot, a row a condition, with the mean and its 95% interval.
+
+    `records` as in :func:`lossatlas.evidence.by_condition`. Values that are not finite are counted beside the
+    condition. Raises ValueError for a record without the measure.
+    """
+    groups = by_condition(records, measure)
+    ax = canvas(ax, (5.4, 1.3 + 0.55 * len(groups)))
+    ax.set_xscale("log" if log else "linear")
+    names, sentences = [], []
+    for i, (condition, values) in enumerate(groups.items()):
+        values = np.array(values)
+        finite = values[np.isfinite(values)]
+        mean = mean_interval(values)
+        aside = 0.09 * (np.arange(finite.size) % 3 - 1)  # so that equal values can be told apart
+        colour = COLOURS[i % len(COLOURS)]
+        ax.plot(finite, i + aside, MARKS[i % len(MARKS)], color=colour, ms=6.5, alpha=0.65, mew=0)
+        if mean.n:
+            if mean.n > 1:
+                low = max(mean.low, finite.min() / 2) if log else mean.low
+                ax.plot([low, mean.high], [i + 0.27] * 2, color=INK, lw=1.6, solid_capstyle="butt")
+            ax.plot(mean.mean, i + 0.27, "|", color=INK, ms=11, mew=2.4)
+        missing = values.size - finite.size
+        names.append(
+            "\n".join(textwrap.wrap(condition, 18)) + (f"\n({missing} not finite)" if missing else "")
+        )
+        sentences.append(
+            f"{condition}: mean {interval_text(mean.mean, mean.low, mean.high)} over {mean.n} seeds"
+            + (f", {missing} not finite" if missing else "")
+        )
+    name = xlabel or measure.replace("_", " ")
+    ax.set_yticks(range(len(groups)), names)
+    ax.set_ylim(len(groups) - 0.45, -0.5)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    meaning = [f"({MEASURES[measure]})"] if measure in MEASURES else []
+    lines = textwrap.wrap(" ".join([name, *meaning]), 46)
+    ax.set_xlabel("\n".join([*lines, "bars: mean and 95% interval"]), linespacing=1.4)
+    _quiet_grid(ax, "x")
+    return finish(ax, sentence(f"{name} of every seed. ") + "; ".join(sentences) + ".", title)
+
+
+@styled
+def curve_against(
+    groups: Mapping[str, Mapping[float, Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """A measure against a number (depth, width): by label, the values of all seeds at each x.
+
+    Seeds are small dots, their mean a line, its 95% interval a band.
+    """
+    if not groups or not all(groups.values()):
+        raise ValueError(
+            "groups: expected at least one label, each with the values of seeds at one x or more"
+        )
+    ax = canvas(ax, (5.4, 3.6))
+    ax.set_xscale("log" if log_x else "linear")
+    ax.set_yscale("log" if log_y else "linear")
+    sentences, seeds = [], set()
+    for i, (label, at) in enumerate(groups.items()):
+        x = np.array(sorted(at), dtype=float)
+        longest = max(len(at[key]) for key in at)
+        rows = np.full((longest, len(x)), np.nan)
+        for j, key in enumerate(sorted(at)):
+            rows[: len(at[key]), j] = at[key]
+            seeds.add(len(at[key]))
+        rows[~np.isfinite(rows)] = np.nan
+        colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
+        middle = _band(ax, x, rows, label=label, color=colour, marker=mark, ms=5)
+        ax.plot(
+            np.broadcast_to(x, rows.shape).ravel(),
+            rows.ravel(),
+            mark,
+            color=colour,
+            ms=3.5,
+            alpha=0.35,
+            mew=0,
+        )
+        sentences.append(
+            f"{label}: " + ", ".join(f"{number(m)} at {number(v)}" for v, m in zip(x, middle, strict=True))
+        )
+    if log_x:
+        ticks = sorted({float(key) for at in groups.values() for key in at})
+        ax.set_xticks(ticks, [number(tick) for tick in ticks])
+        ax.minorticks_off()
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    _quiet_grid(ax)
+    _legend(ax, seeds)
+    return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)

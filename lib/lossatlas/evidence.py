@@ -1,0 +1,237 @@
+"""From measures over seeds to a verdict on a claim; the statistics themselves are in `lossatlas.effects`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from numbers import Real
+
+import numpy as np
+
+from lossatlas.effects import (
+    LEVEL,
+    Effect,
+    Mean,
+    Trend,
+    VarianceComponents,
+    difference,
+    holm,
+    mean_interval,
+    trend,
+    variance_components,
+)
+from lossatlas.tables import Table, interval_text, number
+
+__all__ = [
+    "Claim",
+    "Effect",
+    "Mean",
+    "Trend",
+    "VarianceComponents",
+    "Verdict",
+    "claims_table",
+    "difference",
+    "from_records",
+    "holm",
+    "judge",
+    "mean_interval",
+    "seeds_table",
+    "to_records",
+    "trend",
+    "variance_components",
+]
+
+EXPECTED = ("greater", "less", "different", "same")
+SEEDS = 5  # a condition needs so many for a verdict
+SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "–"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the report says, and what we measured on it.
+
+    `text` is the claim in our words, `figure` where it is made ("figures 4–6"), `measure` what was measured,
+    and `effect` the difference b − a between two conditions, named in `compared` ("16 layers − 4 layers").
+    `expected` says which difference the claim means: "greater", "less", "different" or "same". For "same",
+    `margin` is the largest difference that would still count as none; without it sameness cannot be shown.
+    """
+
+    text: str
+    figure: str
+    measure: str
+    expected: str
+    effect: Effect
+    compared: str = "b − a"
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.expected not in EXPECTED:
+            raise ValueError(f"expected={self.expected!r}: expected one of {EXPECTED}")
+        if self.margin is not None and (self.expected != "same" or not self.margin > 0):
+            raise ValueError(f'margin={self.margin!r}: a positive number, and only where expected is "same"')
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim and what came of it: `outcome` is "supported", "contradicted" or "inconclusive".
+
+    `p_adjusted` is corrected for all claims that were judged together; NaN where there was no test. `note`
+    says what the reader must know beside the numbers.
+    """
+
+    claim: Claim
+    outcome: str
+    p_adjusted: float
+    note: str
+
+
+def judge(claims: Sequence[Claim]) -> list[Verdict]:
+    """A verdict on each claim of one chapter.
+
+    - Fewer than five (finite) seeds in a condition: inconclusive, and no part of the correction.
+    - A difference is found where its 95% interval excludes zero and its permutation p-value, corrected by
+      Holm for all the claims given here, is below 0.05. It supports a claim that expects it, and contradicts
+      one that expects the other sign or none. Where none is found the claim is inconclusive, and the note
+      gives the smallest difference that the design could have seen in a single test.
+    - "Same" is supported only where a margin is stated and the whole 95% interval lies within it
+      (equivalence; stricter than two one-sided 5% tests). With a margin it is contradicted only by a
+      difference whose interval lies beyond the margin.
+
+    Few seeds bound how small p can become: 5 against 5 give at least 2/252 ≈ 0.008, so that correction for
+    more than six claims can leave nothing to be found, whatever the data. The note says so where it is the
+    case.
+    """
+    enough = [min(claim.effect.n_a, claim.effect.n_b) >= SEEDS for claim in claims]
+    p_values = np.array([c.effect.p if ok else math.nan for c, ok in zip(claims, enough, strict=True)])
+    adjusted = holm(p_values)
+    verdicts = []
+    for i, (claim, ok) in enumerate(zip(claims, enough, strict=True)):
+        effect = claim.effect
+        notes = [_left_out(effect)] if effect.left_out else []
+        if ok:
+            at_best = holm(np.where(np.arange(len(claims)) == i, effect.smallest_p, p_values))[i]
+            outcome, reasons = _outcome(claim, float(adjusted[i]), float(at_best))
+        else:
+            n = min(effect.n_a, effect.n_b)
+            outcome, reasons = "inconclusive", [f"{n} seed{'s' * (n != 1)}, five needed"]
+        verdicts.append(Verdict(claim, outcome, float(adjusted[i]), "; ".join(reasons + notes)))
+    return verdicts
+
+
+def _left_out(effect: Effect) -> str:
+    return f"{effect.left_out} seed{'s' * (effect.left_out > 1)} left out, not finite"
+
+
+def _outcome(claim: Claim, p: float, p_at_best: float) -> tuple[str, list[str]]:
+    """Outcome and reasons for a claim with enough seeds; `p_at_best`: adjusted p of a perfect separation."""
+    effect, margin = claim.effect, claim.margin
+    found = effect.excludes_zero and p < LEVEL
+    if claim.expected == "same" and margin is not None:
+        if -margin < effect.low and effect.high < margin:
+            return "supported", [f"the interval lies within ±{number(margin)}"]
+        if found and (effect.low > margin or effect.high < -margin):
+            return "contradicted", [f"the interval lies beyond ±{number(margin)}"]
+    elif found:
+        sign = "greater" if effect.difference > 0 else "less"
+        return ("supported" if claim.expected in (sign, "different") else "contradicted"), []
+    detectable = f"could have seen {number(effect.smallest_detectable)} or more"
+    reasons = [detectable if effect.smallest_detectable > 0 else "no seed differs from another"]
+    if claim.expected == "same" and margin is None and not found:
+        reasons.append("no margin stated, so that sameness cannot be shown")
+    if p_at_best >= LEVEL:
+        reasons.append(
+            f"too few seeds for so many claims: p cannot fall below {number(effect.smallest_p, 2)}, "
+            f"corrected {number(p_at_best, 2)}"
+        )
+    return "inconclusive", reasons
+
+
+def to_records(verdicts: Sequence[Verdict]) -> list[dict]:
+    """Verdicts as plain nested dicts that JSON can hold (NaN as None), for :func:`from_records`."""
+
+    return [_plain(asdict(verdict)) for verdict in verdicts]
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_records(records: Sequence[Mapping]) -> list[Verdict]:
+    """Verdicts from what :func:`to_records` made of them. Raises ValueError for anything else."""
+
+    def build(kind, values: Mapping, **parts):
+        # A margin that is None means none; every other None stands for NaN.
+        named = {k: math.nan if v is None and k != "margin" else v for k, v in values.items()}
+        return kind(**{**named, **parts})
+
+    try:
+        return [
+            build(Verdict, r, claim=build(Claim, r["claim"], effect=build(Effect, r["claim"]["effect"])))
+            for r in records
+        ]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"records: not what to_records makes of verdicts ({error!r})") from error
+
+
+def claims_table(verdicts: Sequence[Verdict]) -> Table:
+    """The claims with our estimates and the verdicts, a row each; `.to_records()` gives plain dicts."""
+    rows = []
+    for verdict in verdicts:
+        claim, effect = verdict.claim, verdict.claim.effect
+        size = [] if math.isnan(effect.hedges_g) else [f"Hedges g {number(effect.hedges_g, 2)}"]
+        outcome = f"{SIGNS[verdict.outcome]} {verdict.outcome}"
+        rows.append(
+            (
+                (claim.text, claim.figure),
+                (claim.measure.replace("_", " "), claim.compared, f"expected: {claim.expected}"),
+                (interval_text(effect.difference, effect.low, effect.high), *size),
+                (number(verdict.p_adjusted, 2), f"uncorrected {number(effect.p, 2)}"),
+                f"{effect.n_a} + {effect.n_b}",
+                (outcome, verdict.note) if verdict.note else outcome,
+            )
+        )
+    headers = ("Claim", "Measure", "Difference [95% interval]", "p (Holm)", "Seeds", "Verdict")
+    classes = tuple(f"la-{verdict.outcome}" for verdict in verdicts)
+    return Table(headers, tuple(rows), to_records(verdicts), "la-claims", classes)
+
+
+def by_condition(records: Sequence[Mapping], measure: str) -> dict[str, list[float]]:
+    """The values of a measure by condition, in order of appearance.
+
+    Each record is a mapping with "condition", "seed" and measures by name. Raises ValueError for a record
+    without the measure or the condition.
+    """
+    found: dict[str, list[float]] = {}
+    for record in records:
+        for key in ("condition", measure):
+            if key not in record:
+                raise ValueError(f"records: no {key!r} in one of them; it has {list(record)}")
+        found.setdefault(record["condition"], []).append(float(record[measure]))
+    if not found:
+        raise ValueError("records: empty; expected at least one")
+    return found
+
+
+def seeds_table(records: Sequence[Mapping], *, measures: Sequence[str] | None = None) -> Table:
+    """Every condition with the mean over its seeds and the 95% interval of each measure.
+
+    `records` as in :func:`by_condition`; `measures`: all numbers of the first record but its seed, unless
+    given. Values that are not finite are left out, and the cell says how many.
+    """
+    if measures is None:
+        first = records[0] if records else {}
+        measures = [key for key, value in first.items() if isinstance(value, Real) and key != "seed"]
+    rows: dict[str, list] = {}
+    plain = []
+    for measure in measures:
+        for condition, values in by_condition(records, measure).items():
+            mean = mean_interval(values)
+            row = rows.setdefault(condition, [condition, str(len(values))])
+            left_out = [f"{len(values) - mean.n} left out, not finite"] if mean.n < len(values) else []
+            row.append((interval_text(mean.mean, mean.low, mean.high), *left_out))
+            plain.append({"condition": condition, "measure": measure, **_plain(asdict(mean))})
+    headers = ("Condition", "Seeds", *(measure.replace("_", " ") for measure in measures))
+    return Table(headers, tuple(map(tuple, rows.values())), plain, "la-seeds")

@@ -1,0 +1,311 @@
+"""From a surface to meshes in a box: heights, clipping, interpolation, contour lines, a path, the walls.
+
+The box is that of `lossatlas.stage`: alpha and beta from -1/2 to 1/2, the height from 0 to `TALL`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
+from scipy.ndimage import distance_transform_edt
+
+from lossatlas.stage import CLIPPED, COLOURS, TALL, Part
+
+if TYPE_CHECKING:
+    import pyvista as pv
+
+PATH = "#ffd21f"
+SHADED = {"ambient": 0.36, "diffuse": 0.72, "specular": 0.15, "specular_power": 15}
+HEIGHTS = ("log", "linear")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A surface's points: `values` and `heights` are (n_alpha, n_beta), NaN and infinities among them."""
+
+    alphas: np.ndarray
+    betas: np.ndarray
+    values: np.ndarray
+    heights: np.ndarray
+    log: bool
+    name: str
+    units: tuple[str, str]
+
+    @classmethod
+    def of(cls, surface: xr.Dataset, variable: str, height: str) -> Grid:
+        """Checked and turned into heights; raises ValueError for what cannot be drawn."""
+        if height not in HEIGHTS:
+            raise ValueError(f"height={height!r}; expected one of {list(HEIGHTS)}")
+        if variable not in surface:
+            raise ValueError(
+                f"variable={variable!r}; expected one of {', '.join(map(repr, surface.data_vars))}"
+            )
+        array = surface[variable]
+        if set(array.dims) != {"alpha", "beta"}:
+            raise ValueError(f"{variable} has dimensions {array.dims}; a scene needs ('alpha', 'beta')")
+        axes = [np.asarray(surface[axis], dtype=float) for axis in ("alpha", "beta")]
+        for axis, points in zip(("alpha", "beta"), axes, strict=True):
+            if len(points) < 2 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
+                raise ValueError(f"{axis} is {points}; expected at least 2 finite, increasing points")
+        values = np.asarray(array.transpose("alpha", "beta"), dtype=float)
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            raise ValueError(f"{variable} has no finite value; there is nothing to draw")
+        heights = values
+        if height == "log":
+            if not (finite > 0).any():
+                raise ValueError(f"{variable} has no positive value; expected height='linear' for it")
+            lowest = finite[finite > 0].min()
+            heights = np.where(np.isfinite(values), np.log10(np.maximum(values, lowest)), values)
+        units = tuple(str(surface[axis].attrs.get("units", "")) for axis in ("alpha", "beta"))
+        return cls(*axes, values, heights, height == "log", variable, units)
+
+    @property
+    def finite(self) -> np.ndarray:
+        return np.isfinite(self.heights)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What scenes have in common that are to be compared: the box in the surface's own units.
+
+    `low` and `high` are heights (log10 of the values where `log`); they bound the box and the colours. `clip`
+    is `high` where something is higher and is cut to a flat plateau there, otherwise None.
+    """
+
+    alpha: tuple[float, float]
+    beta: tuple[float, float]
+    low: float
+    high: float
+    clip: float | None
+    log: bool
+
+    @classmethod
+    def around(
+        cls, grids: Sequence[Grid], clip: float | None = None, clim: tuple[float, float] | None = None
+    ) -> Frame:
+        """The one box for all grids; `clip` and `clim` are values, as in `lossatlas.scenes.scene`."""
+        log = grids[0].log
+        heights = np.concatenate([grid.heights[grid.finite] for grid in grids])
+        low, top = heights.min(), heights.max()
+        if clim is not None:
+            if clip is not None:
+                raise ValueError(
+                    f"clip={clip} beside clim={clim}; expected one of them: clim cuts at its upper end"
+                )
+            low, high = (_height(level, log, f"clim={clim}") for level in clim)
+            if low >= high:
+                raise ValueError(f"clim={clim}; expected (lowest, highest), the first below the second")
+        elif clip is not None:
+            high = min(top, _height(clip, log, f"clip={clip}"))
+            if high <= low < top:
+                raise ValueError(
+                    f"clip={clip}; expected more than the lowest value, {10**low if log else low:.4g}"
+                )
+        else:
+            ceiling = low + 4 * (np.median(heights) - low)
+            high = ceiling if low < ceiling < top else top
+        if high <= low:  # a flat surface: any box holds it
+            high = low + 1.0
+        spans = [
+            (float(min(points[0] for points in axis)), float(max(points[-1] for points in axis)))
+            for axis in ([grid.alphas for grid in grids], [grid.betas for grid in grids])
+        ]
+        return cls(*spans, float(low), float(high), float(high) if top > high else None, log)
+
+    def level(self, height: float) -> float:
+        """The value (a loss, say) at a height."""
+        return 10.0**height if self.log else height
+
+    def to_box(self, alpha: np.ndarray, beta: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Points (n, 3) of the box; heights outside the box are moved to its floor or ceiling."""
+        sides = [
+            (np.ravel(values) - low) / (high - low) - 0.5
+            for values, (low, high) in ((alpha, self.alpha), (beta, self.beta))
+        ]
+        share = (np.ravel(height) - self.low) / (self.high - self.low)
+        return np.stack([*sides, TALL * np.clip(share, 0, 1)], axis=1)
+
+
+def _height(level: float, log: bool, said: str) -> float:
+    if not np.isfinite(level) or (log and level <= 0):
+        raise ValueError(f"{said}; expected a finite{' positive' if log else ''} number")
+    return float(np.log10(level)) if log else float(level)
+
+
+def refine(points: np.ndarray, resolution: int) -> np.ndarray:
+    """About `resolution` points, the given ones among them (unless there are more than that already)."""
+    cells = len(points) - 1
+    if cells >= resolution:
+        return np.linspace(points[0], points[-1], resolution)
+    times = max(1, round((resolution - 1) / cells))
+    return np.interp(np.arange(cells * times + 1) / times, np.arange(cells + 1), points)
+
+
+def interpolate(
+    grid: Grid, frame: Frame, resolution: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A finer surface: alphas, betas, heights, and which of its cells lie in a hole.
+
+    Heights above the clip are kept up to twice the frame's height, so that the plateau's border runs where
+    the surface crosses it. No height leaves the range of the grid's own.
+    """
+    if resolution < 2:
+        raise ValueError(f"resolution={resolution}; expected at least 2")
+    alphas, betas = refine(grid.alphas, resolution), refine(grid.betas, resolution)
+    nodes = np.clip(np.where(grid.finite, grid.heights, 0.0), frame.low, 2 * frame.high - frame.low)
+    if grid.finite.all():
+        degrees = {"kx": min(3, len(grid.alphas) - 1), "ky": min(3, len(grid.betas) - 1)}
+        heights = RectBivariateSpline(grid.alphas, grid.betas, nodes, **degrees)(alphas, betas)
+    else:
+        nearest = distance_transform_edt(~grid.finite, return_distances=False, return_indices=True)
+        nodes = nodes[tuple(nearest)]  # drawn nowhere: it only keeps the borders of the holes exact
+        fine = np.stack(np.meshgrid(alphas, betas, indexing="ij"), axis=-1)
+        heights = RegularGridInterpolator((grid.alphas, grid.betas), nodes)(fine)
+    heights = np.clip(heights, nodes.min(), nodes.max())
+    inside = [
+        np.searchsorted(coarse, (fine[1:] + fine[:-1]) / 2) - 1
+        for coarse, fine in ((grid.alphas, alphas), (grid.betas, betas))
+    ]
+    return alphas, betas, heights, touching(~grid.finite)[np.ix_(*inside)]
+
+
+def touching(points: np.ndarray) -> np.ndarray:
+    """Which cells (n-1, m-1) have one of the marked points (n, m) at a corner."""
+    return points[1:, 1:] | points[:-1, 1:] | points[1:, :-1] | points[:-1, :-1]
+
+
+def faces(shape: tuple[int, int]) -> np.ndarray:
+    """The cells of a grid as point numbers (cells, 4), anticlockwise seen from above; C order."""
+    number = np.arange(shape[0] * shape[1]).reshape(shape)
+    corners = [number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]]
+    return np.stack(corners, axis=-1).reshape(-1, 4)
+
+
+def surface_parts(grid: Grid, frame: Frame, *, contours: int, resolution: int) -> list[Part]:
+    """The shaded surface, the plateau where it is clipped, and the contour lines on it."""
+    import matplotlib
+    import pyvista as pv
+
+    if contours < 0:
+        raise ValueError(f"contours={contours}; expected 0 or more")
+    alphas, betas, heights, holes = interpolate(grid, frame, resolution)
+    if holes.all():
+        raise ValueError(f"no cell of the grid has a finite {grid.name} at all its corners; nothing to draw")
+    x, y = np.meshgrid(alphas, betas, indexing="ij")
+    steep = np.gradient(
+        TALL * heights / (frame.high - frame.low),
+        alphas / (frame.alpha[1] - frame.alpha[0]),
+        betas / (frame.beta[1] - frame.beta[0]),
+    )
+    normals = np.stack([-steep[0], -steep[1], np.ones_like(heights)], axis=-1).reshape(-1, 3)
+    points = frame.to_box(x, y, np.full(heights.shape, frame.low))
+    sheet = pv.PolyData.from_regular_faces(points, faces(heights.shape)[~holes.ravel()])
+    sheet.point_data["height"] = heights.ravel()
+    sheet.point_data["slope"] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    levels = np.linspace(frame.low, frame.high, contours + 2)[1:-1]
+    shown, parts = sheet, []
+    if frame.clip is not None:
+        shown, cut = sheet.clip_scalar(scalars="height", value=frame.clip, both=True)
+        parts.append(Part(_strips(_raised(cut, frame)), {"color": CLIPPED} | SHADED))
+        levels = np.append(levels, frame.clip)
+    raised = _raised(shown, frame)
+    strips = _strips(raised)
+    strips.point_data["colour"] = matplotlib.colormaps[COLOURS](raised.points[:, 2] / TALL, bytes=True)[:, :3]
+    strips.set_active_scalars("colour")
+    strips.point_data.active_normals = _rounded(raised["slope"], 6)
+    parts.append(Part(strips, SHADED))
+    levels = levels[(levels > heights.min()) & (levels < heights.max())]
+    if len(levels):
+        lines = _raised(sheet.contour(levels, scalars="height"), frame)
+        parts.append(_tube(lines, radius=0.002, sides=4, color="#1f1f1f"))
+    return [part for part in parts if part.mesh.n_cells]
+
+
+def path_parts(grid: Grid, frame: Frame, path: xr.Dataset, *, resolution: int) -> tuple[list[Part], int]:
+    """A trajectory as a tube just above the surface, a ball at its end; how many steps lie off the grid."""
+    import pyvista as pv
+
+    steps = np.stack([np.asarray(path[axis], dtype=float) for axis in ("alpha", "beta")], axis=1)
+    alphas, betas, heights, _ = interpolate(grid, frame, resolution)
+    height = RegularGridInterpolator((alphas, betas), heights, bounds_error=False)
+    between = 8  # points from one step to the next, so that the tube follows the surface
+    fine = np.arange((len(steps) - 1) * between + 1) / between
+    dense = np.stack([np.interp(fine, np.arange(len(steps)), axis) for axis in steps.T], axis=1)
+    above = height(dense)
+    inside = np.isfinite(above)
+    points = frame.to_box(*dense.T, np.where(inside, above, frame.low)) + np.array([0, 0, 0.006])
+    runs = np.split(np.arange(len(points)), np.flatnonzero(np.diff(inside)) + 1)
+    parts = [
+        _tube(pv.MultipleLines(points[run]), radius=0.005, sides=8, color=PATH)
+        for run in runs
+        if inside[run[0]] and len(run) > 1
+    ]
+    if inside[-1]:
+        parts.append(Part(_strips(pv.Sphere(radius=0.014, center=points[-1])), {"color": PATH} | SHADED))
+    return [part for part in parts if part.mesh.n_cells], int((~inside[::between]).sum())
+
+
+def walls(ticks: dict[str, list[float]]) -> Part:
+    """The box: its edges and a line at every tick, drawn on the walls behind the surface only.
+
+    The lines are thin strips that face outwards, and strips which face the viewer are not drawn; so the walls
+    in front stay open from wherever one looks, in every viewer.
+    """
+    import pyvista as pv
+
+    ends = [(-0.5, 0.5), (-0.5, 0.5), (0.0, TALL)]
+    strips = []
+    for k in range(3):
+        i, j = (k + 1) % 3, (k + 2) % 3
+        for side in (0, 1):
+            for along, across in ((i, j), (j, i)):
+                for at in (*ends[across], *ticks["xyz"[across]]):
+                    half = 0.0018 if at in ends[across] else 0.0012
+                    strip = np.empty((4, 3))
+                    strip[:, k] = ends[k][side] + (0.004 if side else -0.004)
+                    strip[:, along] = np.array(ends[along])[[0, 1, 1, 0]]
+                    strip[:, across] = at + half * np.array([-1, -1, 1, 1])
+                    # Anticlockwise as seen from outside.
+                    strips.append(strip if (along == i) == (side == 1) else strip[::-1])
+    points = np.concatenate(strips)
+    mesh = pv.PolyData.from_regular_faces(points, np.arange(len(points)).reshape(-1, 4))
+    mesh.points = _rounded(points, 12)
+    return Part(mesh, {"color": "#808080", "lighting": False, "opacity": 0.5, "culling": "front"})
+
+
+def _raised(mesh: pv.PolyData, frame: Frame) -> pv.PolyData:
+    """A flat mesh lifted to its point data `height`."""
+    share = (mesh["height"] - frame.low) / (frame.high - frame.low)
+    mesh.points = np.column_stack([mesh.points[:, :2], TALL * np.clip(share, 0, 1)])
+    return mesh
+
+
+def _rounded(numbers: np.ndarray, bits: int) -> np.ndarray:
+    """Rounded to multiples of 2^-bits, which changes nothing to be seen and halves a file."""
+    return (np.round(np.asarray(numbers, dtype=float) * 2**bits) / 2**bits).astype(np.float32)
+
+
+def _strips(mesh: pv.PolyData) -> pv.PolyData:
+    """The same shape as triangle strips, which take a third of the space; without point data."""
+    import pyvista as pv
+
+    bare = pv.PolyData(_rounded(mesh.points, 12), faces=mesh.triangulate().faces)
+    return bare.strip()
+
+
+def _tube(lines: pv.PolyData, *, radius: float, sides: int, color: str) -> Part:
+    """Lines as thin tubes: a viewer on a page draws bare lines one pixel thin, however sharp the screen."""
+    import pyvista as pv
+
+    lines = lines.clean(tolerance=0.005, absolute=True) if lines.n_lines else lines
+    tubes = pv.PolyData()
+    if lines.n_lines:
+        drawn = lines.strip(join=True).tube(radius=radius, n_sides=sides)
+        tubes = pv.PolyData(_rounded(drawn.points, 12), strips=drawn.strips)
+    return Part(tubes, {"color": color, "lighting": False})

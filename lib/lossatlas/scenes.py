@@ -1,0 +1,201 @@
+"""Shaded 3-D scenes of a surface: red is high, blue is low, contour lines on the surface, clipping shown."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from lossatlas import legend, relief, stage, webscene
+from lossatlas.relief import Frame, Grid
+from lossatlas.stage import Label, Part
+
+if TYPE_CHECKING:
+    import pyvista as pv
+
+SUFFIXES = (".vtp", ".vts")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A surface in 3-D: on a page through `_repr_html_`, in a window through `.plotter().show()`."""
+
+    title: str
+    alt: str
+    caption: str
+    frame: Frame
+    clipped: float  # share of the grid's points that lie above the clip
+    parts: tuple[Part, ...] = field(repr=False)
+    labels: tuple[Label, ...] = field(repr=False)
+
+    def plotter(self) -> pv.Plotter:
+        """A PyVista plotter with everything in it; change it, `.show()` it, save from it."""
+        return stage.plotter(self.parts, self.labels)
+
+    def screenshot(self) -> bytes:
+        """The picture with its labels as PNG, the background transparent."""
+        return stage.still(self.parts, self.labels)
+
+    def vtksz(self) -> bytes:
+        """The scene for VTK.js viewers. The same scene gives the same bytes."""
+        return webscene.vtksz(self.parts)
+
+    def _repr_html_(self) -> str:
+        return webscene.figure(self)
+
+
+class SceneRow(tuple[Scene, ...]):
+    """Scenes beside each other on a page."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return f'<div class="la-scenes">\n{"".join(scene._repr_html_() for scene in self)}</div>\n'
+
+
+def scene(
+    surface: xr.Dataset,
+    *,
+    variable: str = "loss",
+    height: str = "log",
+    clip: float | None = None,
+    clim: tuple[float, float] | None = None,
+    contours: int = 12,
+    path: xr.Dataset | None = None,
+    title: str | None = None,
+    alt: str | None = None,
+    resolution: int = 101,
+) -> Scene:
+    """A surface over (alpha, beta) as a shaded scene.
+
+    `height` is "log" (log10 of the value; values at or below 0 stand at the lowest positive one) or "linear".
+    What is above `clip` (a value, not a height) is cut to a grey plateau. Without `clip`, heights are cut at
+    four times the median height, both counted from the lowest: a paraboloid stays whole, high walls do not
+    flatten the rest. `clim`, two values, sets the box and the colours instead of the surface's own range;
+    what lies outside is cut. Points that are not finite are cut out with the cells around them. Between the
+    grid's points the surface is a cubic spline, or linear where points are missing, on about `resolution`
+    points a side. `path` is a trajectory (variables alpha and beta over step), drawn on the surface.
+
+    Raises ValueError for a surface that cannot be drawn and for arguments that do not fit it.
+    """
+    grid = Grid.of(surface, variable, height)
+    frame = Frame.around([grid], clip, clim)
+    return _scene(grid, frame, contours, path, title, alt, resolution)
+
+
+def compare(
+    surfaces: Mapping[str, xr.Dataset],
+    *,
+    variable: str = "loss",
+    height: str = "log",
+    clip: float | None = None,
+    clim: tuple[float, float] | None = None,
+    contours: int = 12,
+    paths: Mapping[str, xr.Dataset] | None = None,
+    resolution: int = 101,
+) -> SceneRow:
+    """Scenes side by side, one for each titled surface, with one box, clip, colour scale and camera.
+
+    The arguments are those of `scene`; `paths` holds trajectories under the titles of their surfaces.
+    """
+    if not surfaces:
+        raise ValueError("surfaces is empty; expected at least one titled surface")
+    paths = paths or {}
+    if unknown := set(paths) - set(surfaces):
+        raise ValueError(
+            f"paths has titles {sorted(unknown)} without a surface; expected some of {list(surfaces)}"
+        )
+    grids = {title: Grid.of(surface, variable, height) for title, surface in surfaces.items()}
+    frame = Frame.around(list(grids.values()), clip, clim)
+    return SceneRow(
+        _scene(grid, frame, contours, paths.get(title), title, None, resolution)
+        for title, grid in grids.items()
+    )
+
+
+def export(
+    surface: xr.Dataset,
+    path: Path | str,
+    *,
+    variable: str = "loss",
+    height: str = "log",
+    clip: float | None = None,
+) -> Path:
+    """Write a surface for ParaView: `.vts` (a structured grid) or `.vtp` (polygons), by the suffix of `path`.
+
+    Points are the surface's own, x = alpha, y = beta, z = height, cut as in `scene`. Point data: `height`
+    before the cut, `clipped` (1 where it was cut), and every variable of the surface over (alpha, beta).
+    Points that are not finite are left out with the cells around them (`.vtp`) or hidden (`.vts`).
+    """
+    import pyvista as pv
+
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise ValueError(
+            f"path={str(path)!r} has suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}"
+        )
+    grid = Grid.of(surface, variable, height)
+    frame = Frame.around([grid], clip)
+    x, y = np.meshgrid(grid.alphas, grid.betas, indexing="ij")
+    finite = np.isfinite(grid.heights)
+    z = np.clip(np.where(finite, grid.heights, frame.low), frame.low, frame.high)
+    mesh: pv.PolyData | pv.StructuredGrid = pv.StructuredGrid(x, y, z)
+    order = "F"  # VTK counts points along alpha first
+    if path.suffix == ".vtp":
+        order = "C"
+        points = np.stack([x, y, z], axis=-1).reshape(-1, 3)
+        mesh = pv.PolyData.from_regularrelief.faces(
+            points, relief.faces(z.shape)[~relief.touching(~finite).ravel()]
+        )
+    else:
+        mesh.hide_points(~finite.ravel(order="F"))
+    mesh.point_data["height"] = grid.heights.ravel(order)
+    mesh.point_data["clipped"] = (finite & (grid.heights > frame.high)).astype(np.uint8).ravel(order)
+    for name, values in surface.data_vars.items():
+        if set(values.dims) == {"alpha", "beta"}:
+            mesh.point_data[name] = values.transpose("alpha", "beta").to_numpy().ravel(order)
+    mesh.set_active_scalars("height")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        whole = Path(folder, path.name)
+        mesh.save(whole)
+        os.replace(whole, path)
+    return path
+
+
+def _scene(
+    grid: Grid,
+    frame: Frame,
+    contours: int,
+    path: xr.Dataset | None,
+    title: str | None,
+    alt: str | None,
+    resolution: int,
+) -> Scene:
+    labels = legend.labels(grid, frame)
+    parts = relief.surface_parts(grid, frame, contours=contours, resolution=resolution)
+    steps = outside = 0
+    if path is not None:
+        if missing := {"alpha", "beta"} - set(path.variables):
+            raise ValueError(f"path has no {' and no '.join(sorted(missing))}; it has {list(path.variables)}")
+        drawn, outside = relief.path_parts(grid, frame, path, resolution=resolution)
+        parts += drawn
+        steps = path["alpha"].size
+    parts.append(
+        relief.walls({axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"})
+    )
+    return Scene(
+        title=title or "",
+        alt=alt or legend.alt(grid, frame, title),
+        caption=legend.caption(grid, frame, contours=contours, steps=steps, outside=outside),
+        frame=frame,
+        clipped=legend.above(grid, frame),
+        parts=tuple(parts),
+        labels=tuple(labels),
+    )

@@ -1,0 +1,161 @@
+"""How every figure looks, and how it gets onto a page with its description."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, QUIET, HOLE, PATH = "#222222", "#6b6b6b", "#d4d4d4", "#ff9d2e"
+LETTERS = {"alpha": "α", "beta": "β"}
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe and Ito
+MARKS = ("o", "s", "^", "D", "v", "P", "X")  # beside colour, so that nothing is told by colour alone
+MAP = "viridis"  # even steps of lightness; read alike with every kind of colour vision
+PER_INCH = 100  # CSS pixels for an inch of figure
+SHARP = 2  # pixels of the picture for a CSS pixel
+
+RC = {
+    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same picture on every machine
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "legend.fancybox": False,
+    "lines.linewidth": 1.8,
+    "hatch.linewidth": 0.8,
+    "hatch.color": "#a8a8a8",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "mathtext.fontset": "dejavusans",
+}
+
+LOSSES = {
+    "cross_entropy": "cross-entropy (nats)",
+    "bce_with_logits": "binary cross-entropy (nats)",
+    "mse": "mean squared error",
+}
+
+
+class Picture(Figure):
+    """A Matplotlib figure with a description `alt`, which shows itself on a page. It needs no pyplot."""
+
+    alt: str = ""
+
+    def _repr_html_(self) -> str:
+        return figure_html(self)._repr_html_()
+
+
+@dataclass(frozen=True)
+class FigureHtml:
+    """A picture on a page: PNG at twice the screen's pixels, with alternative text and a caption or none."""
+
+    png: bytes
+    width: int
+    alt: str
+    caption: str | None
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.png).decode()
+        alt = html.escape(self.alt)
+        caption = f"\n<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
+        return (
+            f'<figure class="la-figure">\n<img alt="{alt}" width="{self.width}" '
+            f'style="max-width: 100%; height: auto" src="data:image/png;base64,{data}">{caption}\n</figure>\n'
+        )
+
+
+def figure_html(figure: Figure, *, alt: str | None = None, caption: str | None = None) -> FigureHtml:
+    """A figure as a piece of a page, with `alt` (its own where it has one) and a caption.
+
+    Raises ValueError where there is no description.
+    """
+    alt = alt or getattr(figure, "alt", "")
+    if not alt:
+        raise ValueError("alt: expected a description of the figure for readers who do not see it")
+    return FigureHtml(png(figure), round(figure.get_figwidth() * PER_INCH), alt, caption)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG with a palette of 256 colours, a third of the size at no difference to be seen."""
+    from PIL import Image
+
+    buffer, small = io.BytesIO(), io.BytesIO()
+    with mpl.rc_context(RC):
+        figure.savefig(buffer, format="png", dpi=PER_INCH * SHARP)
+    picture = Image.open(buffer).convert("RGB")
+    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        small, "PNG", optimize=True
+    )
+    return small.getvalue()
+
+
+def styled(function: Callable) -> Callable:
+    """Draw with this module's settings, whatever the caller's are, and leave those as they are."""
+
+    @functools.wraps(function)
+    def inside(*args, **kwargs):
+        with mpl.rc_context(RC):
+            return function(*args, **kwargs)
+
+    return inside
+
+
+def canvas(ax: Axes | None, size: tuple[float, float], **options) -> Axes:
+    """The axes to draw into: those given, or those of a new picture of this size in inches."""
+    if ax is not None:
+        return ax
+    return Picture(figsize=size, layout="constrained").add_subplot(**options)
+
+
+def finish(ax: Axes, alt: str, title: str | None = None) -> Figure:
+    """The figure of the axes, titled, its description completed by this one."""
+    if title:
+        ax.set_title(title, loc="left")
+    figure = ax.get_figure(root=True)
+    text = f"{title}: {alt}" if title else alt
+    figure.alt = f"{figure.alt} {text}" if getattr(figure, "alt", "") else text
+    return figure
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its start."""
+    return text[:1].upper() + text[1:]
+
+
+def value_label(surface: xr.Dataset, variable: str) -> str:
+    """A variable's name with its unit: "cross-entropy (nats)"."""
+    if variable == "loss":
+        name = surface.attrs.get("loss_name", "loss")
+        return LOSSES.get(name, str(name).replace("_", " "))
+    unit = surface[variable].attrs.get("units") if variable in surface else None
+    return variable.replace("_", " ") + (f" ({unit})" if unit else "")
+
+
+def axis_label(dataset: xr.Dataset, dimension: str) -> str:
+    """A coordinate's letter with its unit: "α (filter-normalized step)"."""
+    letter = LETTERS.get(dimension, dimension)
+    unit = dataset[dimension].attrs.get("units") if dimension in dataset else None
+    return f"{letter} ({unit})" if unit else letter

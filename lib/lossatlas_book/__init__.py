@@ -1,0 +1,1 @@
+"""How the Loss Atlas book is executed, built and served."""

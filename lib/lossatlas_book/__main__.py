@@ -1,0 +1,124 @@
+"""The commands behind the Makefile: `python -m lossatlas_book build`, from the book's root."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import browser, chapters, execute, serve, site
+from .console import Failure, step
+
+
+def build(root: Path) -> Path:
+    """Execute what changed and build the site; returns its folder."""
+    return site.build(root, executed=execute.execute_all(root, root / "_build" / "executed"))
+
+
+def chapter(root: Path, name: str, *, params: str, profile: str) -> None:
+    """Execute one chapter with other parameters into `_build/chapters/<name>/`, as notebook and page."""
+    path = chapters.find(root, name)
+    place = root / "_build" / "chapters" / name
+    results = root / "_build" / "results" / profile
+    values = _profile_values(root, profile, results=results).get(name, {}) if profile else {}
+    values |= chapters.validate(path, chapters.split(params))
+    work = place.with_name(f".{name}.new")
+    shutil.rmtree(work, ignore_errors=True)
+    notebook = work / path.name
+    with step("execute", name) as current:
+        seconds = execute.run_papermill(path, notebook, root=root, values=values, current=current)
+        current.result = f"{len(seconds)} cells"
+    try:
+        page = site.build_page(root, name, notebook=notebook, html=work / "html")
+    except Failure as failure:
+        raise Failure(f"{failure}\n    (executed notebook: {notebook})") from failure
+    site.swap(work, place)
+    print(f"\nNotebook: {place / path.name}\nPage:     {place / page.relative_to(work)}")
+
+
+def _profile_values(root: Path, name: str, *, results: Path) -> dict[str, dict[str, Any]]:
+    """A profile's values; its results are kept in a folder of their own, apart from the published ones."""
+    values = chapters.profile(root, name)
+    for chapter, given in values.items():
+        if "results" in chapters.parameters(chapters.find(root, chapter)):
+            inside = results.relative_to(root) if results.is_relative_to(root) else results
+            given.setdefault("results", str(inside))
+    return values
+
+
+def execute_profile(root: Path, names: list[str], *, profile: str, output: Path) -> None:
+    """Execute chapters with a profile's values, all of it live, into a folder that is emptied first."""
+    if output.exists() and not (output / ".profile").exists() and any(output.iterdir()):
+        raise Failure(f"{output} has content that is not from an earlier run; name an empty or new folder")
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    (output / ".profile").write_text(profile)
+    values = _profile_values(root, profile, results=output / "results")
+    execute.execute_all(root, output, names=names or sorted(values), values=values, always=True)
+
+
+def check(root: Path) -> None:
+    """Raise Failure with every notebook that cannot be committed as it is, and why."""
+    found = [problem for path in chapters.chapters(root).values() for problem in chapters.problems(path)]
+    if found:
+        raise Failure("\n".join(found))
+    print(f"{len(chapters.chapters(root))} notebooks: no outputs, one cell of parameters each")
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(prog="python -m lossatlas_book", description=__doc__)
+    commands = main.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="execute what changed, build the site")
+    one = commands.add_parser("chapter", help="execute one chapter with other parameters")
+    one.add_argument("name")
+    one.add_argument("--params", default="", help='such as "grid_points=21 seeds=2"')
+    one.add_argument("--profile", default="", help="parameters from book/profiles/PROFILE.yml")
+    some = commands.add_parser("execute", help="execute chapters with a profile's parameters, from nothing")
+    some.add_argument("names", nargs="*")
+    some.add_argument("--profile", required=True)
+    some.add_argument("--output", type=Path, help="default: _build/profiles/PROFILE")
+    served = commands.add_parser("serve", help="the site on localhost")
+    served.add_argument("--port", type=int, default=8000)
+    commands.add_parser("check", help="can the notebooks be committed?")
+    commands.add_parser("browser", help="find or install a browser for the tests")
+    return main
+
+
+def run(args: argparse.Namespace, root: Path) -> None:
+    """Do what the command line says."""
+    if not (root / "_toc.yml").exists():
+        raise Failure(f"{root} is not the book's root (it has no _toc.yml); run the command from there")
+    match args.command:
+        case "build":
+            print(f"\nOpen {build(root) / 'index.html'}")
+        case "chapter":
+            chapter(root, args.name, params=args.params, profile=args.profile)
+        case "execute":
+            output = args.output or root / "_build" / "profiles" / args.profile
+            execute_profile(root, args.names, profile=args.profile, output=output.absolute())
+        case "serve":
+            html = root / "_build" / "html"
+            serve.serve(html if (html / "index.html").exists() else build(root), port=args.port)
+        case "check":
+            check(root)
+        case "browser":
+            browser.ensure(root)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        run(args, Path.cwd())
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted." if args.command != "serve" else "", file=sys.stderr)
+        return 0 if args.command == "serve" else 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

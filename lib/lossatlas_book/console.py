@@ -1,0 +1,163 @@
+"""What a person sees while the book is set up and built: one line a step, the noise in a log.
+
+Only the standard library is used here, because the set-up runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+TICK = 0.5  # seconds between two redrawings of the line on a terminal
+REPORT_EVERY = 15.0  # seconds between two progress lines where there is no terminal
+TAIL = 30  # lines of a log that are shown when a step fails
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Failure(Exception):
+    """A message for the person at the keyboard; the command ends with a non-zero status and no traceback."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as text: '0.4 s', '12 s', '3 min 20 s'."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class Step:
+    """One step's line: redrawn in place on a terminal, repeated now and then elsewhere."""
+
+    def __init__(self, name: str, about: str) -> None:
+        self.name = name
+        self.about = f"{about}: " if about else ""
+        self.result = "done"
+        self.detail = "..."
+        self.start = self.shown = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.start
+
+    def update(self, detail: str) -> None:
+        """Say how far the step is, and show it when it is time to."""
+        self.detail = detail
+        self.tick()
+
+    def tick(self) -> None:
+        live = sys.stdout.isatty()
+        if time.monotonic() - self.shown >= (TICK if live else REPORT_EVERY):
+            self.shown = time.monotonic()
+            self._write(self.detail, end="" if live else "\n")
+
+    def close(self, text: str) -> None:
+        self._write(text, end="\n")
+
+    def _write(self, text: str, *, end: str) -> None:
+        head = f"{self.name:<12}{self.about + text:<54}"
+        line = f"{head}{duration(self.elapsed):>12}"
+        if sys.stdout.isatty():
+            width = os.get_terminal_size(sys.stdout.fileno()).columns
+            line = f"\r\x1b[2K{line[: width - 1]}"
+        encoding = sys.stdout.encoding or "utf-8"
+        print(line.encode(encoding, "replace").decode(encoding), end=end, flush=True)
+
+
+@contextmanager
+def step(name: str, about: str = "") -> Iterator[Step]:
+    """Time a step and print its one line; the body sets `.result`, the words that stay on the line."""
+    current = Step(name, about)
+    try:
+        yield current
+    except KeyboardInterrupt:
+        current.close("interrupted")
+        raise
+    except BaseException:
+        current.close("failed")
+        raise
+    current.close(current.result)
+
+
+def run_logged(
+    command: Sequence[str | Path],
+    log: Path,
+    *,
+    current: Step,
+    on_line: Callable[[str], None] = lambda line: None,
+    on_tick: Callable[[], None] = lambda: None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = float("inf"),
+) -> int:
+    """Run a command with all of its output going to `log`, and return its exit status (124: out of time).
+
+    `on_line` gets every line as it comes, `on_tick` is called twice a second while there is none. When
+    we are interrupted, the command and all it started are ended before the exception goes on.
+    """
+    deadline = time.monotonic() + timeout
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        text=True, encoding="utf-8", errors="replace",
+    )  # fmt: skip
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def pump() -> None:
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=pump, daemon=True).start()
+    try:
+        with log.open("w", encoding="utf-8") as file:
+            while True:
+                try:
+                    line = lines.get(timeout=TICK)
+                except queue.Empty:
+                    if time.monotonic() > deadline:
+                        file.write(f"stopped after {duration(timeout)}\n")
+                        _end(process)
+                        return 124
+                    on_tick()
+                    current.tick()
+                    continue
+                if line is None:
+                    return process.wait()
+                file.write(line)
+                file.flush()
+                on_line(line.rstrip("\n"))
+                current.tick()
+    except BaseException:
+        _end(process)
+        raise
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a process and its children: asked first (papermill then ends its kernel), forced later."""
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(timeout=5)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def tail(log: Path, *, lines: int = TAIL) -> str:
+    """The last lines of a log, indented, without terminal colours, with the log's path under them."""
+    text = ANSI.sub("", log.read_text(encoding="utf-8", errors="replace")).strip()
+    shown = [f"    {line}" for line in text.splitlines()[-lines:]]
+    return "\n".join([*shown, f"    (whole log: {log})"])

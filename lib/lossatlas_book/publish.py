@@ -1,0 +1,101 @@
+"""From executed notebooks to the site: every scene becomes two files, and the viewer is there once.
+
+In an executed notebook a scene carries its still picture and its 3-D data inside its own HTML (see
+`lossatlas.webscene`). On the site both become files, so that a page is small and loads a scene only when it
+is scrolled near. The data file is a script, because a page that is opened from disk may load scripts but may
+not fetch anything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from nbformat import NotebookNode
+
+SCENES = PurePosixPath("_static/scenes")
+VIEWER = "vtk-viewer.js"
+FIGURE = re.compile(r'<figure class="la-scene" data-scene="(?P<id>[0-9a-f]{12})".*?</figure>', re.DOTALL)
+STILL = re.compile(r'(?<=src=")data:image/webp;base64,(?P<still>[A-Za-z0-9+/=\s]+)(?=")')
+DATA = re.compile(r'<script\b[^>]*class="la-data"[^>]*>(?P<data>[A-Za-z0-9+/=\s]*)</script>\s*')
+
+
+def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> list[str]:
+    """Move the scenes of an executed notebook into files of the staged site, and refer to them instead.
+
+    `notebook` is changed in place; write it to the staged sources afterwards. `source` is the folder whose
+    `_static` becomes the site's: pictures go to `_static/scenes/ID.webp`, data to `_static/scenes/ID.js`.
+    `page` is the page's place in the site, such as "book/depth.ipynb"; addresses are relative to it.
+
+    Returns the ids of the scenes, in the order of the page. Scenes that were published before are left as
+    they are. Raises ValueError for a scene that does not carry both of its parts.
+    """
+    up = "../" * (len(PurePosixPath(page).parts) - 1)
+    found: list[str] = []
+
+    def publish(match: re.Match[str]) -> str:
+        identity, html = match["id"], match[0]
+        still, data = STILL.search(html), DATA.search(html)
+        if not still or not data:
+            raise ValueError(f"{page}: scene {identity} does not carry a picture and 3-D data inside")
+        base = Path(source, SCENES, identity)
+        packed = "".join(data["data"].split())
+        try:
+            picture = base64.b64decode(still["still"])
+            base64.b64decode(packed, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"{page}: scene {identity} is damaged: {error}") from None
+        _write(base.with_suffix(".webp"), picture)
+        _write(base.with_suffix(".js"), f'(window.laScenes ??= {{}})["{identity}"] = "{packed}";\n'.encode())
+        found.append(identity)
+        html = STILL.sub(f"{up}{SCENES}/{identity}.webp", html, count=1)
+        html = html.replace("<figure ", f'<figure data-src="{up}{SCENES}/{identity}.js" ', 1)
+        return DATA.sub("", html, count=1)
+
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            for kind in data:
+                # A glued output carries the same HTML under a longer name of its kind.
+                if kind.endswith("text/html"):
+                    text = data[kind] if isinstance(data[kind], str) else "".join(data[kind])
+                    data[kind] = FIGURE.sub(publish, text)
+    return found
+
+
+def publish_viewer(static: Path | str) -> Path:
+    """Write the VTK.js viewer that ships inside trame-vtk to `static`, once for the whole site.
+
+    trame-vtk holds it as a module inside an HTML page. Here it becomes a plain script, because a page opened
+    from disk may not load modules; inside a function, so that its names stay its own.
+    """
+    from trame_vtk.tools.vtksz2html import HTML_VIEWER_PATH
+
+    page = Path(HTML_VIEWER_PATH).read_text(encoding="utf-8")
+    module = re.search(r'<script type="module">(.*?)</script>', page, re.DOTALL)
+    if not module or "OfflineLocalView" not in module[1]:
+        raise RuntimeError(
+            f"trame-vtk's {Path(HTML_VIEWER_PATH).name} no longer holds the viewer as one module"
+        )
+    path = Path(static, VIEWER)
+    _write(path, f'(() => {{\n"use strict";\nconst global = window;\n{module[1]}\n}})();\n'.encode())
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    """The whole file or none of it; a file that is there with this content keeps its date."""
+    if path.is_file() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).chmod(0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)

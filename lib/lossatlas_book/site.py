@@ -1,0 +1,156 @@
+"""From executed chapters to the static site: stage the sources, run Jupyter Book, put the pages in place."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from . import chapters, publish
+from .console import ANSI, Failure, run_logged, step, tail
+from .execute import digest
+
+BUILD = "from jupyter_book.cli.main import main; main()"
+MAX_WARNINGS = 20
+
+
+def with_values(source: str, values: Mapping[str, Any]) -> str:
+    """The source of a `parameters` cell with other values in place; comments and layout stay."""
+    text = source.encode()
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    spans = []
+    for name, node in chapters.assignments(source).items():
+        if name in values and ast.literal_eval(node) != values[name]:
+            begin = starts[node.lineno - 1] + node.col_offset
+            spans.append((begin, starts[node.end_lineno - 1] + node.end_col_offset, values[name]))
+    for begin, end, value in sorted(spans, reverse=True):
+        text = text[:begin] + repr(value).encode() + text[end:]
+    return text.decode()
+
+
+def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """An executed notebook as readers get it: one parameters cell, with the values that were used.
+
+    Papermill's own cell with the injected values goes, and so do its notes on paths and times, which
+    hold for one machine only.
+    """
+    values = notebook.metadata.pop("papermill", {}).get("parameters", {})
+    if chapters.tagged(notebook, "parameters"):
+        for cell in chapters.tagged(notebook, "parameters"):
+            cell.source = with_values(cell.source, values)
+        injected = chapters.tagged(notebook, "injected-parameters")
+        notebook.cells = [cell for cell in notebook.cells if cell not in injected]
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+    return notebook
+
+
+def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
+    """Lay out in `source` what Jupyter Book reads: configuration, pages, executed chapters, scenes."""
+    shutil.rmtree(source, ignore_errors=True)
+    skip = shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "profiles")
+    shutil.copytree(root / "book", source / "book", ignore=skip)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, source / name)
+    static = source / "book" / "_static"
+    static.mkdir(exist_ok=True)
+    for name, path in executed.items():
+        notebook = tidy(chapters.read(path))
+        # Sphinx puts what is in book/_static into the site's _static, which is above the pages.
+        try:
+            publish.publish_scenes(notebook, source / "book", page=f"book/{name}.ipynb")
+        except ValueError as error:
+            raise Failure(str(error)) from error
+        nbformat.write(notebook, source / "book" / f"{name}.ipynb")
+    publish.publish_viewer(static)
+
+
+def run_jupyter_book(source: Path, html: Path, *, log: Path, strict: bool) -> int:
+    """Build `source` afresh and put the result at `html`, whose old content stays when the build fails.
+
+    Returns the number of pages. With `strict`, any warning is a failure.
+    """
+    with step("site") as current:
+
+        def progress(line: str) -> None:
+            if found := re.search(r"(reading sources|writing output)\W+(\d+)%", ANSI.sub("", line)):
+                current.update(f"{found[1]}, {found[2]}%")
+
+        work = source.with_name(f"{source.name}-build")
+        shutil.rmtree(work, ignore_errors=True)
+        command = [sys.executable, "-c", BUILD, "build", source, "--path-output", work, "--all", "-n"]
+        command += ["-W", "--keep-going"] if strict else []
+        if run_logged(command, log, current=current, on_line=progress):
+            lines = (
+                ANSI.sub("", log.read_text(encoding="utf-8")).replace(f"{source}{os.sep}", "").splitlines()
+            )
+            said = [line for line in lines if re.search(r"(WARNING|ERROR|CRITICAL|[Ee]rror): ", line)]
+            shown = "\n".join(f"    {line}" for line in said[:MAX_WARNINGS])
+            raise Failure(f"Jupyter Book warned:\n{shown}\n    (whole log: {log})" if said else tail(log))
+        swap(work / "_build" / "html", html)
+        shutil.rmtree(work)
+        pages = len([page for page in (html / "book").rglob("*.html")])
+        current.result = f"{pages} page{'s'[: pages != 1]}"
+    return pages
+
+
+def swap(new: Path, place: Path) -> None:
+    """Put a folder in another's place; the old one goes last."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():
+        os.replace(place, old)
+    os.replace(new, place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def build(root: Path, *, executed: Mapping[str, Path]) -> Path:
+    """Build the whole site into `_build/html/`, unless it is there and nothing of it changed."""
+    html, record = root / "_build" / "html", root / "_build" / "html.json"
+    pages = (file for file in (root / "book").rglob("*") if file.is_file() and file.suffix != ".ipynb")
+    code = Path(__file__).parent.glob("*.py")
+    config = [root / "_config.yml", root / "_toc.yml", *(p for p in [root / "constraints.txt"] if p.exists())]
+    inputs = digest([*config, *sorted(pages), *sorted(code), *executed.values()])
+    if _recorded(record) == inputs and (html / "index.html").exists():
+        with step("site") as current:
+            current.result = "unchanged"
+        return html
+    source = root / "_build" / "source"
+    with step("pages") as current:
+        stage(root, source, executed=executed)
+        current.result = f"{len(executed)} executed chapters laid out"
+    run_jupyter_book(source, html, log=root / "_build" / "logs" / "site.log", strict=True)
+    record.write_text(json.dumps(inputs))
+    return html
+
+
+def _recorded(record: Path) -> str | None:
+    try:
+        return json.loads(record.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def build_page(root: Path, name: str, *, notebook: Path, html: Path) -> Path:
+    """Build one executed chapter as a book of its own into `html` and return the page.
+
+    Links to other chapters have nowhere to go here, so warnings do not stop it.
+    """
+    source = root / "_build" / "logs" / f"{name}-source"
+    stage(root, source, executed={name: notebook})
+    (source / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": f"book/{name}"}))
+    run_jupyter_book(source, html, log=root / "_build" / "logs" / f"{name}-page.log", strict=False)
+    shutil.rmtree(source)
+    return html / "book" / f"{name}.html"

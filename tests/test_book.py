@@ -1,0 +1,474 @@
+"""How chapters are found, checked, executed and laid out: on a tiny book, and the real ones in small."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from threading import Thread
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lossatlas_book import chapters, console, environment, execute, publish, serve, site
+from lossatlas_book.__main__ import main
+from lossatlas_book.console import Failure
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+ROOT = Path(__file__).resolve().parents[1]
+PARAMETERS = """\
+grid_points = 11  # points along each side
+radii = [0.25, 0.5]  # of the circles
+rate = 1e-3  # learning rate
+dataset = "digits"  # digits or mnist
+deep = False  # the deep network too
+seeds = (0, 1)  # of the runs
+results = "data/results"  # folder of the stored results
+"""
+
+
+def write_notebook(path: Path, *sources: str, parameters: str | None = PARAMETERS) -> Path:
+    """A notebook as it is committed: a title, the parameters, code cells, no outputs."""
+    cells = [new_markdown_cell(f"# {path.stem}")]
+    if parameters is not None:
+        cells.append(new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    cells += [new_code_cell(source) for source in sources]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch) -> Path:
+    """The root of a book with one chapter, 'tiny'; the working folder of the test."""
+    write_notebook(tmp_path / "book" / "tiny.ipynb", "print(grid_points, radii, dataset)")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/tiny\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def printed(path: Path) -> str:
+    """All that an executed notebook printed."""
+    cells = nbformat.read(path, as_version=4).cells
+    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+
+
+# parameters
+
+
+def test_parameters_are_read_with_their_defaults_and_comments(book):
+    found = chapters.parameters(book / "book" / "tiny.ipynb")
+    assert list(found) == ["grid_points", "radii", "rate", "dataset", "deep", "seeds", "results"]
+    assert found["rate"] == chapters.Parameter("rate", 1e-3, "learning rate")
+    assert found["radii"].kind == "list of float"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("grid_points=21", {"grid_points": 21}),
+        ("rate=3 deep=yes", {"rate": 3.0, "deep": True}),
+        ("radii=1,2.5", {"radii": [1.0, 2.5]}),
+        ("radii=[1,2.5]", {"radii": [1.0, 2.5]}),
+        ("seeds=3", {"seeds": [3]}),
+        ("dataset='two words' deep=false", {"dataset": "two words", "deep": False}),
+        ("dataset=a=b", {"dataset": "a=b"}),
+        ("", {}),
+    ],
+)
+def test_texts_become_values_of_the_type_of_the_default(book, text, expected):
+    values = chapters.validate(book / "book" / "tiny.ipynb", chapters.split(text))
+    assert values == expected
+    assert [type(value) for value in values.values()] == [type(value) for value in expected.values()]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seeds=two", ["seeds='two'", "list of int"]),
+        ("grid_points=two", ["grid_points='two'", "expected int", "11"]),
+        ("grid_points=2.5", ["expected int"]),
+        ("rate=fast", ["expected float"]),
+        ("rate=nan", ["expected float"]),
+        ("deep=perhaps", ["expected bool"]),
+        ("radii=[1,", ["list of float"]),
+        ('radii=["a"]', ["list of float"]),
+        ("depth=3", ["no parameter 'depth'", "grid_points = 11", "points along each side", "results ="]),
+        ("grid_points", ["name=value"]),
+        ("rate=1 rate=2", ["twice"]),
+        ("dataset='a", ["dataset"]),
+    ],
+)
+def test_bad_parameters_are_refused_before_anything_runs(book, capsys, text, words):
+    assert main(["chapter", "tiny", "--params", text]) == 1
+    message = capsys.readouterr().err
+    assert all(word in message for word in words), message
+    assert "Traceback" not in message
+    assert not (book / "_build").exists()
+
+
+def test_unknown_chapters_profiles_and_folders_are_named(book, capsys, monkeypatch):
+    assert main(["chapter", "small"]) == 1
+    assert "unknown chapter 'small'; expected one of: tiny" in capsys.readouterr().err
+    assert main(["chapter", "tiny", "--profile", "huge"]) == 1
+    assert "unknown profile 'huge'" in capsys.readouterr().err
+    monkeypatch.chdir(book / "book")
+    assert main(["build"]) == 1
+    assert "_toc.yml" in capsys.readouterr().err
+
+
+def test_a_profile_is_checked_like_the_command_line(book):
+    folder = book / "book" / "profiles"
+    folder.mkdir()
+    (folder / "small.yml").write_text("tiny: {grid_points: 5, radii: [1, 2]}\n")
+    assert chapters.profile(book, "small") == {"tiny": {"grid_points": 5, "radii": [1.0, 2.0]}}
+    for content, words in [
+        ("tiny: {grid_points: five}", "expected int"),
+        ("tiny: {grid_points: true}", "expected int"),
+        ("tiny: {points: 5}", "no parameter 'points'"),
+        ("deep: {}", "unknown chapter 'deep'"),
+        ("[1]", "expected 'chapter"),
+        ("tiny: [", "YAML"),
+    ]:
+        (folder / "small.yml").write_text(content)
+        with pytest.raises(Failure, match=re.escape(words)):
+            chapters.profile(book, "small")
+
+
+# notebooks as they are committed
+
+
+def test_real_chapters_can_be_committed_as_they_are():
+    found = chapters.chapters(ROOT)
+    assert found
+    assert [problem for path in found.values() for problem in chapters.problems(path)] == []
+
+
+def test_what_keeps_a_notebook_from_being_committed(tmp_path):
+    path = write_notebook(tmp_path / "a.ipynb", "1 + 1", parameters="seeds = 5\n")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[2].outputs = [new_output("stream", text="2")]
+    notebook.metadata.kernelspec.name = "julia"
+    nbformat.write(notebook, path)
+    said = "\n".join(chapters.problems(path))
+    assert "cell 3 has outputs" in said and "'seeds' has no comment" in said and "'python3'" in said
+    for parameters in (None, "seeds = range(5)  # not a plain value\n"):
+        (problem, *_) = chapters.problems(write_notebook(path, parameters=parameters))
+        assert "parameters" in problem or "plain value" in problem
+
+
+# execution
+
+
+def test_a_chapter_is_executed_only_when_something_changed(book, monkeypatch, capsys):
+    folder, tiny = book / "_build" / "executed", book / "book" / "tiny.ipynb"
+    (output,) = execute.execute_all(book, folder).values()
+    assert printed(output) == "11 [0.25, 0.5] digits\n"
+    first = output.read_bytes()
+    runs = []
+
+    def spy(*args, **keywords):
+        runs.append(keywords["values"])
+        return real(*args, **keywords)
+
+    real = execute.run_papermill
+    monkeypatch.setattr(execute, "run_papermill", spy)
+
+    execute.execute_all(book, folder)
+    assert runs == [] and output.read_bytes() == first
+    assert "tiny: unchanged" in capsys.readouterr().out
+
+    execute.execute_all(book, folder, values={"tiny": {"grid_points": 3}})
+    assert runs == [{"grid_points": 3}] and printed(output).startswith("3 ")
+
+    stored = book / "data" / "results" / "tiny"
+    stored.mkdir(parents=True)
+    changes = [
+        lambda: write_notebook(tiny, "print('new')"),
+        lambda: (stored / "surface.nc").write_bytes(b"1"),
+        lambda: (stored / "surface.nc").write_bytes(b"2"),
+        lambda: output.write_bytes(b"damaged"),
+        lambda: (book / "constraints.txt").write_text("numpy==1\n"),
+    ]
+    monkeypatch.setattr(execute, "run_papermill", lambda path, output, **_: runs.append(path) or [])
+    record = output.with_suffix(".json")
+    for change in changes:
+        state = execute.asked(tiny, book, values={}), execute.stored(tiny, book)
+        record.write_text(json.dumps({"input": state, "output": execute.digest([output]), "seconds": []}))
+        runs.clear()
+        execute.execute_all(book, folder)
+        assert runs == []
+        change()
+        execute.execute_all(book, folder)
+        assert runs == [tiny]
+
+
+def test_a_failing_chapter_is_told_and_the_others_go_on(book, capsys):
+    write_notebook(book / "book" / "broken.ipynb", "x = 1", "raise ValueError('loss is nan')")
+    folder = book / "_build" / "executed"
+    folder.mkdir(parents=True)
+    (folder / "broken.ipynb").write_text("the last good one")
+    with pytest.raises(Failure, match="1 of 2 chapters failed: broken"):
+        execute.execute_all(book, folder)
+    message = capsys.readouterr().err
+    assert "cell 4 of 4 raised ValueError" in message and "loss is nan" in message and "broken.log" in message
+    assert "\x1b" not in message and len(message.splitlines()) < 20
+    assert (folder / "broken.ipynb").read_text() == "the last good one"
+    assert printed(folder / "tiny.ipynb")
+
+
+def test_text_on_stderr_is_a_failure(book):
+    path = write_notebook(book / "book" / "noisy.ipynb", "import sys", "print('careful', file=sys.stderr)")
+    with (
+        console.step("execute") as step,
+        pytest.raises(Failure, match=r"(?s)stderr.*cell 4: careful"),
+    ):
+        execute.run_papermill(path, book / "out.ipynb", root=book, values={"rate": 2.0}, current=step)
+    assert not (book / "out.ipynb").exists()
+
+
+def test_progress_bars_are_shown_by_the_build_and_not_on_the_page(book, capsys, monkeypatch):
+    monkeypatch.setattr(console, "REPORT_EVERY", 0.3)
+    code = """
+import time
+from lossatlas.progress import bar
+with bar(total=10, description="surface", unit="point") as shown:
+    for _ in range(10):
+        time.sleep(0.3)
+        shown.update()
+"""
+    path = write_notebook(book / "book" / "slow.ipynb", code, "print('done')")
+    with console.step("execute", "slow") as step:
+        seconds = execute.run_papermill(path, book / "out.ipynb", root=book, values={}, current=step)
+    assert printed(book / "out.ipynb") == "done\n"
+    assert len(seconds) == 4 and 3 <= seconds[2] < 30
+    assert re.search(r"slow: cell 3 of 4, surface \d+% \(\d\d:\d\d left\)", capsys.readouterr().out)
+
+
+def test_the_time_left_comes_from_the_last_execution(tmp_path):
+    progress = execute.Progress(
+        console.Step("execute", "x"), cells=3, seconds=[0, 100, 200], bars=tmp_path / "no"
+    )
+    progress.line("Executing Cell 2----")
+    assert progress.current.detail == "cell 2 of 3, about 5 min 00 s left"
+
+
+def test_make_chapter_gives_a_notebook_and_a_page_with_one_tidy_cell(book, capsys, monkeypatch):
+    for name in ("_config.yml", "constraints.txt"):
+        shutil.copy(ROOT / name, book)
+    shutil.copytree(ROOT / "book" / "_static", book / "book" / "_static")
+    (book / "book" / "references.bib").write_text("")
+    assert main(["chapter", "tiny", "--params", "grid_points=21"]) == 0
+    place = book / "_build" / "chapters" / "tiny"
+    said = capsys.readouterr().out
+    assert str(place / "tiny.ipynb") in said and str(place / "html" / "book" / "tiny.html") in said
+    assert printed(place / "tiny.ipynb").startswith("21 ")
+    page = (place / "html" / "book" / "tiny.html").read_text()
+    text = re.sub("<[^>]+>", "", page)
+    assert text.count("grid_points = ") == 1 and "grid_points = 21  # points along each side" in text
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
+
+    write_notebook(book / "book" / "tiny.ipynb", "1 / 0")
+    before = (place / "tiny.ipynb").read_bytes()
+    assert main(["chapter", "tiny"]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert (place / "tiny.ipynb").read_bytes() == before
+
+
+# the site
+
+
+VALUES = st.one_of(
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.text(st.characters(codec="utf-8")),
+    st.lists(st.integers(), max_size=4),
+)
+
+
+@given(st.dictionaries(st.sampled_from(["grid_points", "rate", "dataset", "radii"]), VALUES))
+def test_values_are_put_in_place_in_the_parameters_cell(values):
+    source = 'rate = 1e-3  # α: "rate"\nradii = [\n    0.25,\n    0.5,\n]  # circles\ngrid_points = 11\n'
+    source += 'dataset = "ß"  # name\n'
+    changed = site.with_values(source, values)
+    names: dict = {}
+    exec(changed, names)
+    expected = {"rate": 1e-3, "radii": [0.25, 0.5], "grid_points": 11, "dataset": "ß"} | values
+    assert {name: names[name] for name in expected} == expected
+    for comment in ('  # α: "rate"\n', "  # circles\n", "  # name\n"):
+        assert comment in changed
+    assert site.with_values(source, {}) == source
+
+
+def test_the_injected_cell_goes_and_so_do_notes_on_the_machine():
+    notebook = new_notebook(
+        cells=[
+            new_code_cell("seeds = 5  # runs", metadata={"tags": ["parameters"], "papermill": {"a": 1}}),
+            new_code_cell("# Parameters\nseeds = 2\n", metadata={"tags": ["injected-parameters"]}),
+            new_code_cell("print(seeds)"),
+        ],
+        metadata={"papermill": {"parameters": {"seeds": 2}, "output_path": "/somewhere/out.ipynb"}},
+    )
+    tidied = site.tidy(notebook)
+    assert [cell.source for cell in tidied.cells] == ["seeds = 2  # runs", "print(seeds)"]
+    assert "papermill" not in json.dumps(tidied)
+
+
+@pytest.fixture
+def small_site(book) -> Path:
+    """The tiny book with the real configuration, so that its site can be built."""
+    shutil.copy(ROOT / "_config.yml", book)
+    shutil.copytree(ROOT / "book" / "_static", book / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", book / "book")
+    (book / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n- file: book/tiny\n")
+    text = "# Front\n\n$\\alpha$ {cite}`li2018visualizing`, [](tiny.ipynb)\n\n```{bibliography}\n```\n"
+    (book / "book" / "intro.md").write_text(text)
+    return book
+
+
+def test_the_site_is_built_once_and_a_warning_leaves_the_old_one(small_site, capsys, monkeypatch):
+    executed = {"tiny": small_site / "book" / "tiny.ipynb"}
+    html = site.build(small_site, executed=executed)
+    page = (html / "book" / "intro.html").read_text()
+    assert "Visualizing the loss landscape" in page and 'class="math' in page
+    assert "intro.html" in (html / "index.html").read_text()
+    assert (html / "_static" / publish.VIEWER).exists()
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(site, "stage", None)  # calling it would be an error
+        site.build(small_site, executed=executed)
+    assert "unchanged" in capsys.readouterr().out
+
+    (small_site / "book" / "intro.md").write_text("# Front\n\n{cite}`Nobody1900`\n")
+    with pytest.raises(Failure, match=r"(?s)Jupyter Book warned:.*Nobody1900.*site\.log"):
+        site.build(small_site, executed=executed)
+    assert (html / "book" / "intro.html").read_text() == page
+
+
+@pytest.mark.browser
+def test_a_page_opened_from_disk_is_complete_and_asks_nobody(small_site, browser):
+    html = site.build(small_site, executed={"tiny": small_site / "book" / "tiny.ipynb"})
+    page = browser.new_page()
+    asked, said = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("requestfailed", lambda request: said.append(f"not loaded: {request.url}"))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.goto((html / "index.html").as_uri())
+    page.wait_for_selector("mjx-container mjx-c")
+    page.wait_for_function("document.fonts.check('900 16px \\'Font Awesome 6 Free\\'')")
+    assert page.title() == "Front \N{EM DASH} Loss Atlas"
+    assert page.evaluate("getComputedStyle(document.querySelector('mjx-c'), '::before').fontFamily")
+    page.goto((html / "search.html").as_uri() + "?q=front")
+    page.wait_for_selector("#search-results li a")
+    assert "intro.html" in page.locator("#search-results li a").first.get_attribute("href")
+    page.close()
+    assert said == []
+    assert {url.split(":")[0] for url in asked} <= {"file", "data"}
+
+
+# the commands
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess:
+    """make in the project's root, as called from a shell and not from the make that runs the tests."""
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"
+    }
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=env, capture_output=True, text=True)
+
+
+def test_help_lists_every_target():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M)) - {"environment"}
+    text = make("help").stdout
+    assert {line.split()[0] for line in text.splitlines()} == targets
+    assert {"book", "test", "serve", "chapter", "lint", "help"} <= targets
+    assert all(len(line.split()) > 2 for line in text.splitlines())
+    assert make().stdout == text
+
+
+def test_without_a_python_make_says_so_in_one_line(tmp_path):
+    done = make("environment", "PYTHON=", f"VENV={tmp_path / 'venv'}")
+    assert done.returncode != 0 and "Python 3.11 or newer" in done.stderr.splitlines()[0]
+    assert not (tmp_path / "venv").exists()
+
+
+def test_an_environment_that_fits_is_left_alone(tmp_path, capsys):
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text(name)
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    (venv / environment.STAMP).write_text(json.dumps(environment._wanted(tmp_path, {"book", "test"})))
+    environment.set_up(tmp_path, venv, {"book"})
+    assert capsys.readouterr().out == ""
+    (tmp_path / "pyproject.toml").write_text("changed")
+    with pytest.raises(Failure, match="could not be installed"):  # there is nothing to install here
+        environment.set_up(tmp_path, venv, {"book"})
+    assert "failed" in capsys.readouterr().out
+
+
+def test_downloads_are_shown_in_bytes_with_the_time_left():
+    current = console.Step("environment", "")
+    current.start -= 10
+    downloads = environment.Downloads(current)
+    for line in ("Downloading torch (1.0GiB)", "Downloading numpy (512.0MiB)", " Downloaded numpy"):
+        downloads(line)
+    assert current.detail == "downloading: 512 of 1536 MB, about 20 s left"
+    downloads("Installed 168 packages in 355ms")
+    assert downloads.packages == 168
+
+
+def test_a_command_that_hangs_is_ended(tmp_path):
+    with console.step("wait") as step:
+        code = "import time; print('begun', flush=True); time.sleep(60)"
+        command = [sys.executable, "-c", code]
+        assert console.run_logged(command, tmp_path / "a.log", current=step, timeout=1.5) == 124
+        assert step.elapsed < 30
+    assert "begun" in (tmp_path / "a.log").read_text()
+
+
+def test_durations_are_readable():
+    assert [console.duration(s) for s in (0.04, 9.94, 12.4, 200)] == ["0.0 s", "9.9 s", "12 s", "3 min 20 s"]
+
+
+def test_the_site_is_served_on_this_machine_only(tmp_path):
+    (tmp_path / "index.html").write_text("hello")
+    with serve.server(tmp_path, port=0) as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        host, port = running.server_address
+        assert host == "127.0.0.1"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+            assert answer.read() == b"hello"
+        with pytest.raises(Failure, match=f"port {port}"):
+            serve.server(tmp_path, port=port)
+        running.shutdown()
+
+
+# the real chapters
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", sorted(chapters.chapters(ROOT)))
+def test_chapters_run_live_from_nothing_in_the_small_profile(name, tmp_path):
+    stored = sorted((ROOT / "data" / "results").rglob("*"))
+    assert main_from_root(["execute", name, "--profile", "small", "--output", str(tmp_path / "out")]) == 0
+    notebook = nbformat.read(tmp_path / "out" / f"{name}.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert all(cell.execution_count for cell in code)
+    assert any(output.output_type == "display_data" for cell in code for output in cell.outputs)
+    assert sorted((ROOT / "data" / "results").rglob("*")) == stored
+
+
+def main_from_root(arguments: list[str]) -> int:
+    """The command run in the project's root, as a person would."""
+    return subprocess.run([sys.executable, "-m", "lossatlas_book", *arguments], cwd=ROOT).returncode

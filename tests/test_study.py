@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import lossatlas as la
+from lossatlas import study as rooms
+from lossatlas import vectors
+from lossatlas.study import Condition, Slice, Study
+from lossatlas.training import Recipe
+
+QUICK = Condition(
+    "two layers", "digits", "feedforward", Recipe("sgd", learning_rate=0.1, epochs=2), {"depth": 2, "width": 8}
+)
+SLICE = Slice(points=5, samples=50)
+
+
+@pytest.fixture
+def study(tmp_path):
+    return Study("test", results=tmp_path, device="cpu", progress=False)
+
+
+def test_a_surface_from_nothing_is_what_the_steps_by_hand_give(study):
+    found = study.surface(QUICK, 3, slice=SLICE)
+    data = la.load_dataset("digits")
+    model = la.build_model("feedforward", data, seed=3, depth=2, width=8)
+    la.fit(model, data, recipe=QUICK.recipe, seed=3, progress=False)
+    split = la.datasets.fixed_sample(data.test, 50)
+    by_hand = la.evaluate(model, la.random_plane(model), split, alphas=np.linspace(-1, 1, 5), progress=False)
+    np.testing.assert_allclose(found.loss, by_hand.loss, rtol=1e-5)
+    assert found.attrs["n_samples"] == 50 and found.attrs["training_seed"] == 3 and found.attrs["split"] == "test"
+
+
+def test_what_is_stored_is_not_computed_again(study, monkeypatch):
+    first = study.surfaces([QUICK], [0, 1], slices=[SLICE])
+    history = study.history(QUICK, 0)
+
+    def never(*_, **__):
+        raise AssertionError("computed although it is stored")
+
+    monkeypatch.setattr(rooms, "fit", never)
+    monkeypatch.setattr(rooms, "evaluate", never)
+    again = study.surfaces([QUICK], [0, 1], slices=[SLICE])
+    assert set(again) == {("two layers", 0, SLICE), ("two layers", 1, SLICE)}
+    for key in first:
+        xr.testing.assert_identical(first[key], again[key])
+    xr.testing.assert_identical(study.history(QUICK, 0), history)
+
+
+def test_the_label_is_for_people_and_everything_else_is_asked(study):
+    one = study.surface(QUICK, 0, slice=SLICE)
+    renamed = Condition("another word", **{k: v for k, v in vars(QUICK).items() if k != "label"})
+    assert study.surface(renamed, 0, slice=SLICE).attrs["key"] == one.attrs["key"]
+    wider = Condition(QUICK.label, QUICK.dataset, QUICK.model, QUICK.recipe, {"depth": 2, "width": 9})
+    assert study.surface(wider, 0, slice=SLICE).attrs["key"] != one.attrs["key"]
+    assert study.surface(QUICK, 0, slice=Slice(points=5, samples=50, plane_seed=1)).attrs["key"] != one.attrs["key"]
+
+
+def test_weights_of_the_first_seed_are_beside_the_surfaces_those_of_others_in_the_cache(study, tmp_path):
+    for seed in (0, 1):
+        params = study.params(QUICK, seed)
+        stored = vectors.parameters_of(study.model(QUICK, seed))
+        assert all(torch.equal(params[name], stored[name]) for name in params)
+    assert len(list((tmp_path / "test").glob("*.safetensors"))) == 1
+    assert len(list((tmp_path / "cache" / "test").glob("*.safetensors"))) == 1
+
+
+def test_a_stored_surface_can_be_evaluated_again(study):
+    stored = study.surface(QUICK, 0, slice=SLICE)
+    fresh = study.compute_surface(QUICK, 0, slice=SLICE)
+    np.testing.assert_allclose(fresh.loss, stored.loss, rtol=1e-6)
+
+
+def test_class_shares_are_counted_once(study, monkeypatch):
+    shares = study.class_shares(QUICK)
+    targets = la.load_dataset("digits").test[1]
+    for label in range(10):
+        assert float(shares.sel(label=label)) == pytest.approx((targets == label).float().mean().item())
+    monkeypatch.setattr(rooms, "load", None)
+    xr.testing.assert_identical(study.class_shares(QUICK), shares)
