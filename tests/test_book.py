@@ -16,10 +16,12 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from lossatlas.datasets import DATASETS, load_dataset
 from lossatlas_book import chapters, console, environment, execute, publish, serve, site
 from lossatlas_book.__main__ import main
 from lossatlas_book.console import Failure
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS = """\
@@ -460,6 +462,8 @@ def test_the_site_is_served_on_this_machine_only(tmp_path):
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(chapters.chapters(ROOT)))
 def test_chapters_run_live_from_nothing_in_the_small_profile(name, tmp_path):
+    for dataset in load_dataset_names(name):
+        load_dataset(dataset)  # fetched here, so that a chapter whose data no source holds is skipped with the reason
     stored = sorted((ROOT / "data" / "results").rglob("*"))
     assert main_from_root(["execute", name, "--profile", "small", "--output", str(tmp_path / "out")]) == 0
     notebook = nbformat.read(tmp_path / "out" / f"{name}.ipynb", as_version=4)
@@ -467,6 +471,12 @@ def test_chapters_run_live_from_nothing_in_the_small_profile(name, tmp_path):
     assert all(cell.execution_count for cell in code)
     assert any(output.output_type == "display_data" for cell in code for output in cell.outputs)
     assert sorted((ROOT / "data" / "results").rglob("*")) == stored
+
+
+def load_dataset_names(chapter: str) -> list[str]:
+    """The datasets that a chapter names."""
+    source = chapters.find(ROOT, chapter).read_text()
+    return [dataset for dataset in DATASETS if f'\\"{dataset}\\"' in source]
 
 
 def main_from_root(arguments: list[str]) -> int:

@@ -6,12 +6,12 @@ import random
 import numpy as np
 import pytest
 import torch
-from networks import DATA, OddNet, made_up_data, odd_net, plain_loop, table_1
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lossatlas as la
 from lossatlas import vectors
+from networks import DATA, OddNet, made_up_data, odd_net, plain_loop, table_1
 
 GRID = np.linspace(-1, 1, 4)
 
@@ -208,7 +208,10 @@ def test_progress_goes_to_stderr_and_is_silent_on_request(capsys):
         ({"data": (torch.zeros(4, 6), torch.zeros(3, dtype=torch.long))}, "data: 4 inputs but 3 targets"),
         ({"data": 3.0}, "data: got float"),
         ({"data": [torch.zeros(4, 6)]}, "data: got Tensor; expected"),
-        ({"data": (torch.zeros(4, 5), torch.zeros(4).long())}, r"inputs of shape \(2, 5\).* do not go through OddNet"),
+        (
+            {"data": (torch.zeros(4, 5), torch.zeros(4).long())},
+            r"inputs of shape \(2, 5\).* do not go through OddNet",
+        ),
         ({"data": (torch.zeros(4, 6), torch.tensor([0, 1, 2, 3]))}, "values from 0 to 3; .* expects 0 to 2"),
         ({"data": (torch.zeros(4, 6), torch.tensor([0, 1, 2, -1]))}, "values from -1 to 2"),
         ({"data": (torch.zeros(4, 6), torch.zeros(4))}, "cross_entropy expects integer class labels"),
@@ -228,7 +231,7 @@ def test_bad_input_names_the_argument(change, message):
 
 def test_a_plane_of_another_architecture_names_the_first_parameter():
     model, _ = table_1("feedforward-4")
-    with pytest.raises(ValueError, match="plane has no parameter 'first.weight'"):
+    with pytest.raises(ValueError, match=r"plane has no parameter 'first\.weight'"):
         la.evaluate(odd_net(), la.random_plane(model), odd_data())
 
 

@@ -85,6 +85,18 @@
     }
   }
 
+  function open(stage, data) {
+    // The viewer would follow the window's size by itself, down to none; `fit` does that with more care.
+    const listen = window.addEventListener;
+    window.addEventListener = (kind, ...rest) => kind === "resize" || listen.call(window, kind, ...rest);
+    try {
+      window.OfflineLocalView.load(stage, { base64Str: data });
+    } finally {
+      window.addEventListener = listen;
+    }
+    return window.renderWindow;
+  }
+
   // The viewer gives no sign when it is done: the scene is there when every actor has its points.
   async function shown(renderWindow) {
     for (const end = Date.now() + 1000 * PATIENCE; Date.now() < end; await pause(30)) {
@@ -105,8 +117,7 @@
       await load(new URL(figure.dataset.src, document.baseURI).href);
       await load(VIEWER); // last, because the viewer takes over the page unless it is used at once
       box.append(stage);
-      window.OfflineLocalView.load(stage, { base64Str: window.laScenes[figure.dataset.scene] });
-      const renderWindow = window.renderWindow;
+      const renderWindow = open(stage, window.laScenes[figure.dataset.scene]);
       renderWindow.getInteractor().unbindEvents(); // its keys and wheel would act on the whole page
       const renderer = await shown(renderWindow);
       const controls = direct(figure, box, stage, renderWindow, renderer);
@@ -158,7 +169,7 @@
     }
 
     function fit() {
-      if (!canvas) return;
+      if (!canvas || !box.clientWidth || !box.clientHeight) return;
       const sharp = clamp(window.devicePixelRatio, 2, 3); // thin lines need it on any screen
       canvas.setSize(Math.round(box.clientWidth * sharp), Math.round(box.clientHeight * sharp));
       draw();
@@ -226,7 +237,8 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "la-reset";
-    button.textContent = "Reset view";
+    button.textContent = "Reset";
+    button.title = "Back to the first view";
     button.addEventListener("click", reset);
     box.append(button);
 

@@ -1,6 +1,6 @@
 """Loss landscapes of neural networks: directions, surfaces, and what they mean."""
 
-from lossatlas.datasets import DATASETS, Dataset, load_dataset
+from lossatlas.datasets import DATASETS, Dataset, DatasetUnavailable, fixed_sample, load_dataset
 from lossatlas.directions import (
     Line,
     Plane,
@@ -20,6 +20,7 @@ __all__ = [
     "DATASETS",
     "MODELS",
     "Dataset",
+    "DatasetUnavailable",
     "Line",
     "Plane",
     "Recipe",
@@ -27,6 +28,7 @@ __all__ = [
     "build_model",
     "evaluate",
     "fit",
+    "fixed_sample",
     "line_between",
     "load_dataset",
     "pca_plane",

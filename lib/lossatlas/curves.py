@@ -59,7 +59,7 @@ def _legend(ax: Axes, seeds: set[int]) -> None:
 
 def _quiet_grid(ax: Axes, axis: str = "y") -> None:
     """Lines across the axis of values, whose ticks are plain numbers also where it is logarithmic."""
-    ax.grid(axis=axis, color="#e6e6e6", lw=0.8)
+    ax.grid(axis=axis)
     ax.set_axisbelow(True)
     for each in (ax.xaxis, ax.yaxis):
         if each.get_scale() == "log":
@@ -75,10 +75,10 @@ def profile(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """A variable along lines through weight space, by label: a Dataset over alpha, or several (seeds) of them.
+    """A variable along lines through weight space, by label: a Dataset over alpha, or several (seeds).
 
-    A slice of a surface is a line too: `surface.sel(beta=0, method="nearest")`. Points that are not finite leave
-    a gap. Raises ValueError for a Dataset that is no line, or seeds on different grids.
+    A slice of a surface is a line too: `surface.sel(beta=0, method="nearest")`. Points that are not finite
+    leave a gap. Raises ValueError for a Dataset that is no line, or seeds on different grids.
     """
     if not lines:
         raise ValueError("lines: empty; expected at least one labelled line")
@@ -160,7 +160,8 @@ def loss_curves(
                 ls=DASHES[j % len(DASHES)],
             )
             sentences.append(
-                f"{label}, {name}: {number(middle[0])} after the first epoch, {number(middle[-1])} after the last"
+                f"{label}, {name}: {number(middle[0])} after the first epoch, "
+                f"{number(middle[-1])} after the last"
             )
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -213,9 +214,11 @@ def dots(
     ax.set_ylim(len(groups) - 0.45, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    meaning = [f"({MEASURES[measure]})"] if measure in MEASURES else []
-    lines = textwrap.wrap(" ".join([name, *meaning]), 46)
-    ax.set_xlabel("\n".join([*lines, "bars: mean and 95% interval"]), linespacing=1.4)
+    what, _, direction = MEASURES.get(measure, "").partition("; ")
+    lines = [f"{name}: {what}" if what else name, f"{direction}; bars: 95% interval".removeprefix("; ")]
+    ax.set_xlabel(
+        "\n".join(part for line in lines for part in textwrap.wrap(line, 50)), fontsize=10, linespacing=1.4
+    )
     _quiet_grid(ax, "x")
     return finish(ax, sentence(f"{name} of every seed. ") + "; ".join(sentences) + ".", title)
 

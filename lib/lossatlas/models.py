@@ -5,6 +5,7 @@ Layer numbers count weight layers from 1, as the report does.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -12,7 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
 
 
 class FeedForward(nn.Module):
@@ -26,14 +31,12 @@ class FeedForward(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r}: expected one of {tuple(ACTIVATIONS)}")
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.activation = activation
         self.skips = tuple((int(a), int(b)) for a, b in skips)
         for a, b in self.skips:
             if not 1 <= a < b - 1 < len(self.layers) or sizes[a] != sizes[b - 1]:
-                raise ValueError(
-                    f"skips: ({a}, {b}) needs 1 <= a, a + 1 < b <= {len(self.layers)} and equal widths"
-                )
+                raise ValueError(f"skips: ({a}, {b}) needs 1 <= a, a + 1 < b <= {len(self.layers)} and equal widths")
         for layer in self.layers:
             if activation == "relu":
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -69,7 +72,7 @@ class ConvNet(nn.Module):
         channels, height, width = image
         widths = [channels, *filters]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(a, b, kernel, padding="same") for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv2d(a, b, kernel, padding="same") for a, b in itertools.pairwise(widths)
         )
         shrink = 2 ** len(filters)
         self.hidden = nn.Linear(filters[-1] * (height // shrink) * (width // shrink), 100)
@@ -114,9 +117,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "feedforward-16-skip": lambda shape, outputs: _deep(shape, outputs, skips=[(2, 14)]),  # 4
     "rnn": lambda shape, outputs, hidden=140: CharacterRNN(outputs, hidden=hidden),  # 5
     "feedforward-2": lambda shape, outputs: FeedForward([shape[-1], 1024, outputs], activation="sigmoid"),  # 6
-    "feedforward-4": lambda shape, outputs: FeedForward(
-        [shape[-1], 128, 64, 32, outputs], activation="sigmoid"
-    ),  # 7
+    "feedforward-4": lambda shape, outputs: FeedForward([shape[-1], 128, 64, 32, outputs], activation="sigmoid"),  # 7
     "feedforward": _deep,  # 3 at any depth, width and skips
 }
 

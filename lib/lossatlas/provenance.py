@@ -9,7 +9,17 @@ import xarray as xr
 
 from lossatlas.tables import Table
 
-HEADERS = ("Condition", "Surfaces", "Training seeds", "Samples", "Seconds", "Computed", "On", "With", "First result")
+HEADERS = (
+    "Condition",
+    "Surfaces",
+    "Training seeds",
+    "Samples",
+    "Seconds",
+    "Computed",
+    "On",
+    "With",
+    "First result",
+)
 
 
 def provenance_table(surfaces: Iterable[xr.Dataset]) -> Table:
@@ -24,7 +34,9 @@ def provenance_table(surfaces: Iterable[xr.Dataset]) -> Table:
     for condition, group in groups.items():
         days = sorted({attrs["created"][:10] for attrs in group})
         splits = sorted({f"{attrs['n_samples']} ({attrs.get('split', 'given')})" for attrs in group})
-        versions = sorted({f"{name} {v}" for attrs in group for name, v in json.loads(attrs["versions"]).items()})
+        versions = sorted(
+            {f"{name} {v}" for attrs in group for name, v in json.loads(attrs["versions"]).items()}
+        )
         rows.append(
             (
                 condition,

@@ -266,9 +266,9 @@ def walls(ticks: dict[str, list[float]]) -> Part:
         for side in (0, 1):
             for along, across in ((i, j), (j, i)):
                 for at in (*ends[across], *ticks["xyz"[across]]):
-                    half = 0.0018 if at in ends[across] else 0.0012
+                    half = 0.0026 if at in ends[across] else 0.0018
                     strip = np.empty((4, 3))
-                    strip[:, k] = ends[k][side] + (0.004 if side else -0.004)
+                    strip[:, k] = ends[k][side] + (0.002 if side else -0.002)
                     strip[:, along] = np.array(ends[along])[[0, 1, 1, 0]]
                     strip[:, across] = at + half * np.array([-1, -1, 1, 1])
                     # Anticlockwise as seen from outside.
@@ -276,7 +276,7 @@ def walls(ticks: dict[str, list[float]]) -> Part:
     points = np.concatenate(strips)
     mesh = pv.PolyData.from_regular_faces(points, np.arange(len(points)).reshape(-1, 4))
     mesh.points = _rounded(points, 12)
-    return Part(mesh, {"color": "#808080", "lighting": False, "opacity": 0.5, "culling": "front"})
+    return Part(mesh, {"color": "#808080", "lighting": False, "opacity": 0.4, "culling": "front"})
 
 
 def _raised(mesh: pv.PolyData, frame: Frame) -> pv.PolyData:

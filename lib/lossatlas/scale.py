@@ -118,8 +118,11 @@ class Scale:
         found = np.array(found[:: max(1, -(-len(found) // count))])
         return found if len(found) >= 3 else np.log10(even[even > 0])
 
-    def add_bar(self, axes, label: str, *, note: str = "", **options) -> None:
-        """A colour bar beside the axes (one or an array), labelled, with what is special below the label."""
+    def add_bar(self, axes, label: str, *, note: str = "", holes: str = "hatched", **options) -> None:
+        """A colour bar beside the axes (one or an array), labelled, with what is special below the label.
+
+        `holes` says how parts that are not finite look.
+        """
         figure = np.ravel(axes)[0].get_figure(root=True)
         mappable = ScalarMappable(self.norm, self.colours)
         ticks = self.round_heights(7)
@@ -129,7 +132,7 @@ class Scale:
             "log scale" if self.log else "",
             note,
             f"grey: above {self.text(self.high)}" if self.cut else "",
-            "hatched: not finite" if self.holes else "",
+            f"{holes}: not finite" if self.holes else "",
         ]
         bar.set_label("\n".join(filter(None, [label, ", ".join(filter(None, notes))])), linespacing=1.4)
         bar.outline.set_visible(False)

@@ -18,10 +18,11 @@ from lossatlas.progress import bar as progress_bar
 from lossatlas.store import Store, jsonable
 from lossatlas.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
 from lossatlas.training import Recipe, Run, fit
-from lossatlas.trajectory import project
 from lossatlas.vectors import Params
 
-TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
+TRAINING_VERSION = (
+    1  # raised whenever a change in models or training changes weights; part of every stored key
+)
 KEPT_SEED = 0  # the weights of this seed are kept beside its surfaces; those of others in results/cache
 
 load = lru_cache(maxsize=4)(load_dataset)
@@ -142,7 +143,13 @@ class Study:
         )
         split = fixed_sample(getattr(data, slice.split), slice.samples)
         surface = evaluate(
-            model, plane, split, loss=data.loss, alphas=slice.alphas, device=self.device, progress=self.progress
+            model,
+            plane,
+            split,
+            loss=data.loss,
+            alphas=slice.alphas,
+            device=self.device,
+            progress=self.progress,
         )
         return surface.assign_attrs(
             dataset=condition.dataset, split=slice.split, training_seed=seed, condition=condition.label
@@ -156,7 +163,9 @@ class Study:
             shares = ("label", counts / counts.sum())
             return xr.Dataset({"share": shares}, {"label": labels.astype(int)})
 
-        request = jsonable({"dataset": condition.dataset, "data_options": condition.data_options, "split": split})
+        request = jsonable(
+            {"dataset": condition.dataset, "data_options": condition.data_options, "split": split}
+        )
         return self.store.result(f"classes-{condition.dataset}", request, count).share
 
     def surfaces(
@@ -165,12 +174,10 @@ class Study:
         """The surfaces of every condition, seed and slice, by (label, seed, slice), with one bar over all."""
         asked = [(condition, seed, slice) for condition in conditions for seed in seeds for slice in slices]
         found = {}
-        with progress_bar(total=len(asked), description=self.chapter, unit=" surfaces", show=self.progress) as bar:
+        with progress_bar(
+            total=len(asked), description=self.chapter, unit=" surfaces", show=self.progress
+        ) as bar:
             for condition, seed, slice in asked:
                 found[condition.label, seed, slice] = self.surface(condition, seed, slice=slice)
                 bar.update()
         return found
-
-    def path(self, condition: Condition, seed: int, *, plane: directions.Plane, run: Run) -> xr.Dataset:
-        """The training path of a run on a plane."""
-        return project(run.checkpoints, plane, steps=run.steps)

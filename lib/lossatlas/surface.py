@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from lossatlas import engine, losses, vectors
 from lossatlas.directions import Line, Plane
 from lossatlas.progress import bar as progress_bar
+from lossatlas.runner import Sweep
 
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
 
@@ -179,11 +180,10 @@ def evaluate(
         private = copy.deepcopy(model).to(device).eval().requires_grad_(False)
         dtype = next(iter(plane.origin.values())).dtype
         origin, *directions = (
-            {name: tensor.to(device) for name, tensor in vector.items()}
-            for vector in (plane.origin, *plane.directions)
+            {name: tensor.to(device) for name, tensor in vector.items()} for vector in (plane.origin, *plane.directions)
         )
         private.load_state_dict(origin, strict=False)
-        sweep = engine.Sweep(private, origin, tuple(directions), losses.make_score(loss))
+        sweep = Sweep(private, origin, tuple(directions), losses.make_score(loss))
         batches = _checked(private, loss, _batches(data, device))
         samples = _sample_count(data)
         total = samples and samples * len(coordinates)

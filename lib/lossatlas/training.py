@@ -81,7 +81,9 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
 
 
-def mean_scores(model: nn.Module, split: tuple[Tensor, Tensor], score, batch: int = 1000) -> tuple[float, float]:
+def mean_scores(
+    model: nn.Module, split: tuple[Tensor, Tensor], score, batch: int = 1000
+) -> tuple[float, float]:
     """Mean loss and accuracy (NaN where there is none) of a model on a split, in eval mode."""
     model.eval()
     total, right = 0.0, 0.0
@@ -105,6 +107,9 @@ def fit(
     """
     model.to(device).train()
     inputs, targets = (part.to(device) for part in data.train)
+    if inputs.dim() == 4:  # a third faster on a CPU, where pooling dislikes the other layout
+        model.to(memory_format=torch.channels_last)
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
     test = tuple(part.to(device) for part in data.test)
     score, optimizer = make_score(data.loss), make_optimizer(model, recipe)
     weights = [p for p in model.parameters() if p.dim() >= 2]
@@ -149,6 +154,10 @@ def fit(
     columns = {name: ("epoch", column) for name, column in zip(names, np.array(rows).T, strict=True)}
     if np.isnan(columns["test_accuracy"][1]).all():
         del columns["test_accuracy"]
-    attrs = {"seconds": round(time.perf_counter() - start, 3), "recipe": json.dumps(asdict(recipe)), "seed": seed}
+    attrs = {
+        "seconds": round(time.perf_counter() - start, 3),
+        "recipe": json.dumps(asdict(recipe)),
+        "seed": seed,
+    }
     history = xr.Dataset(columns, {"epoch": np.arange(1, len(rows) + 1)}, attrs)
     return Run(checkpoints[-1], history, tuple(checkpoints), tuple(steps))

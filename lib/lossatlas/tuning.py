@@ -1,0 +1,100 @@
+"""Choosing between ways of evaluating by a short measurement, and checking each against the plain loop."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
+
+PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
+PASS_SAMPLES = (128, 512, 32, 2048, 8192)
+BETTER = 0.95  # of the best time so far is what a new way must beat: timings are noisy
+TRIAL_SECONDS = 0.01  # what one timing takes at least
+TRIAL_SHARE = 0.1  # of the expected time of the whole sweep, what choosing may take …
+TRIAL_FLOOR = 0.05  # … or this many seconds; a sweep shorter than that is simply looped
+
+
+def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> float:
+    """Measured seconds for one sample at one point, preparation spread over all the ``points`` to come."""
+    inputs, targets = inputs[: runner.strategy.samples], targets[: runner.strategy.samples]
+    start = time.perf_counter()
+    runner.prepare(inputs, targets)
+    runner.run(points[: runner.strategy.points])[0].tolist()  # warm; tolist waits for the device
+    prepared = time.perf_counter()
+    seconds, done = 0.0, 0
+    while seconds < TRIAL_SECONDS and done < len(points):
+        group = points[done : done + runner.strategy.points]
+        runner.run(group)[0].tolist()
+        done += len(group)
+        seconds = time.perf_counter() - prepared
+    return ((prepared - start) / len(points) + seconds / done) / len(inputs)
+
+
+def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> bool:
+    """Whether a strategy gives the loop's values on a few points; False where it cannot run this model."""
+    inputs, targets, points = inputs[:64], targets[:64], points[: max(3, min(runner.strategy.points, 8))]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
+            runner.prepare(inputs, targets)
+            losses, _ = runner.run(points)
+    except (RuntimeError, ValueError, TypeError, NotImplementedError):
+        return False
+    reference.prepare(inputs, targets)
+    expected, _ = reference.run(points)
+    relative = 1e-10 if losses.dtype == inputs.dtype else 1e-5
+    small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # rounding where losses all but vanish
+    return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True)
+
+
+def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) -> Runner:
+    """The fastest strategy that agrees with the loop, by a short measurement on the first block of data.
+
+    Layouts first, then the size of a pass, then how many points share one; it ends when it has cost
+    its share of what the sweep is expected to take.
+    """
+    start = time.perf_counter()
+    order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
+    trial = coefficients[order.to(coefficients.device)]
+    sizes = list(dict.fromkeys(min(len(inputs), size) for size in PASS_SAMPLES))
+    loop = best = Runner(sweep, Strategy(sizes[0]), {})
+    best_rate = seconds_per_pair(loop, inputs, targets, trial)
+    if best_rate * len(inputs) * len(coefficients) < TRIAL_FLOOR:
+        return loop
+    standing, activations = None, 1
+    tried = {loop.strategy}
+
+    def consider(**change) -> None:
+        nonlocal best, best_rate, standing, activations
+        strategy = replace(best.strategy, **change)
+        allowed = max(TRIAL_FLOOR, TRIAL_SHARE * best_rate * len(inputs) * len(coefficients))
+        if strategy in tried or time.perf_counter() - start > allowed:
+            return
+        tried.add(strategy)
+        if standing is None:
+            standing, activations = standing_layers(sweep, inputs[:2])
+        runner = Runner(sweep, strategy, standing)
+        if (strategy.cached and not standing) or not agrees(runner, loop, inputs, targets, trial):
+            return
+        rate = seconds_per_pair(runner, inputs, targets, trial)
+        if rate < BETTER * best_rate:
+            rate = max(rate, seconds_per_pair(runner, inputs, targets, trial))  # not only a lucky moment
+        if rate < BETTER * best_rate:
+            best, best_rate = runner, rate
+
+    consider(cached=True)
+    if inputs.dim() == 4:
+        consider(channels_last=True)
+    for size in sizes[1:]:
+        consider(samples=size)
+    for size in sizes:
+        for floats in PASS_FLOATS:
+            points = min(len(coefficients), floats // (size * activations))
+            if points > 1:
+                consider(samples=size, points=points)
+    return best
