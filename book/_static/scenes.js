@@ -5,7 +5,7 @@
 
   const VIEWER = new URL("vtk-viewer.js", document.currentScript.src).href;
   const NEAR = "400px 0px"; // how far outside the window a scene starts to load
-  const PATIENCE = 30; // seconds until a scene that does not show is given up
+  const PATIENCE = 20; // seconds until a scene that does not show is given up
   const CONTEXTS = 6; // scenes that are live at once; browsers allow about sixteen, phones eight
   const STEP = 6; // degrees for one press of an arrow key
   const HALF_VIEW = Math.tan((15 * Math.PI) / 180); // the camera's view angle is 30 degrees
@@ -47,18 +47,6 @@
     return { back, right, up, position: add(target, back, distance) };
   }
 
-  function look(camera) {
-    const [position, target] = [camera.getPosition(), camera.getFocalPoint()];
-    const away = add(position, target, -1);
-    const distance = Math.hypot(...away);
-    return {
-      azimuth: (Math.atan2(away[1], away[0]) * 180) / Math.PI,
-      elevation: (Math.asin(away[2] / distance) * 180) / Math.PI,
-      distance,
-      target: [...target],
-    };
-  }
-
   // The labels stand at the edges of the box that are nearest to the viewer (α, β) and leftmost (the height).
   function place(labels, view, aspect) {
     const { back, right, up, position } = frame(view);
@@ -86,6 +74,7 @@
   }
 
   function open(stage, data) {
+    if (!data?.startsWith("UEsDB")) throw new Error("no scene data"); // how a zip file begins in base64
     // The viewer would follow the window's size by itself, down to none; `fit` does that with more care.
     const listen = window.addEventListener;
     window.addEventListener = (kind, ...rest) => kind === "resize" || listen.call(window, kind, ...rest);
@@ -134,7 +123,8 @@
   // Turning, zooming and moving by pointer, wheel and keys; size, colours and labels that follow.
   function direct(figure, box, stage, renderWindow, renderer) {
     const camera = renderer.getActiveCamera();
-    const start = look(camera);
+    const [azimuth, elevation, distance, ...target] = figure.dataset.view.split(" ").map(Number);
+    const start = { azimuth, elevation, distance, target };
     const labels = [...figure.querySelectorAll(".la-labels span")];
     const interactor = renderWindow.getInteractor();
     let canvas = renderWindow.getViews()[0]; // null while the scene sleeps

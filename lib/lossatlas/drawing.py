@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import LightSource, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from scipy.ndimage import uniform_filter
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from lossatlas.scale import BEYOND, Scale
 from lossatlas.style import HOLE, INK, LETTERS, PATH, QUIET, axis_label
@@ -20,6 +20,7 @@ from lossatlas.tables import number
 BANDS = 96  # steps of the filled colours
 DARK = 0.62  # of the scale: up to here the colours are dark, and what is drawn on them is white
 VIEW = {"elev": 33, "azim": -60}  # that of the shaded scenes
+LIGHT = (-0.45, -0.2, 0.87)  # towards the light, on the box of a surface in 3-D
 CASING = [withStroke(linewidth=2.4, foreground="#1a1a1a")]
 
 
@@ -46,9 +47,7 @@ def draw_contour(
     drawn = np.ma.masked_invalid(heights).T
     size = np.ptp(alphas), np.ptp(betas)
     if np.ma.is_masked(drawn):
-        hole = Rectangle(
-            (alphas[0], betas[0]), *size, facecolor=HOLE, hatch="///", edgecolor="#9a9a9a", lw=0, zorder=0
-        )
+        hole = Rectangle((alphas[0], betas[0]), *size, facecolor=HOLE, hatch="///", edgecolor="#9a9a9a", lw=0, zorder=0)
         ax.add_patch(hole)
     if np.ndim(levels) == 0:
         at = scale.round_heights(int(levels))
@@ -116,29 +115,28 @@ def draw_path(ax: Axes, path: xr.Dataset, *, marks: int = 0) -> None:
         )
 
 
-def draw_surface3d(
-    ax: Axes, surface: xr.Dataset, *, variable: str, scale: Scale, resolution: int | None, zoom: float = 1.0
-) -> None:
+def draw_surface3d(ax: Axes, surface: xr.Dataset, *, variable: str, scale: Scale, resolution: int | None) -> None:
+    """A shaded surface in 3-D axes: a face for every cell whose corners are all finite."""
     alphas, betas, heights = scale.fine(surface, variable, resolution)
-    beyond = uniform_filter((heights > scale.high).astype(float), 2, origin=-1)[
-        ..., None
-    ]  # share of each cell
-    heights = np.clip(heights, scale.low, scale.high)
-    share = np.nan_to_num((heights - scale.low) / (scale.high - scale.low))
-    colours = scale.colours(share)[..., :3] * (1 - beyond) + beyond * np.array(to_rgb(BEYOND))
-    steps = {"dx": 1 / (len(alphas) - 1), "dy": 1 / (len(betas) - 1)}
-    light = LightSource(azdeg=200, altdeg=50).hillshade(share.T, vert_exag=0.35, **steps).T
-    shaded = np.clip(colours * (0.72 + 0.4 * light[..., None]), 0, 1)
-    x, y = np.meshgrid(alphas, betas, indexing="ij")
-    counts = {"rcount": len(alphas), "ccount": len(betas)}
-    ax.plot_surface(x, y, heights, facecolors=shaded, shade=False, lw=0, antialiased=False, **counts)
+    cut = np.clip(heights, scale.low, scale.high)
+    share = (cut - scale.low) / (scale.high - scale.low)
+    beyond = (heights > scale.high)[..., None]
+    colours = np.where(beyond, to_rgb(BEYOND), scale.colours(share)[..., :3])
+    uphill = np.gradient(0.6 * share, np.linspace(0, 1, len(alphas)), np.linspace(0, 1, len(betas)))
+    lit = (LIGHT[2] - uphill[0] * LIGHT[0] - uphill[1] * LIGHT[1]) / np.sqrt(1 + uphill[0] ** 2 + uphill[1] ** 2)
+    lit = np.where(np.isfinite(lit), lit, LIGHT[2])[..., None]  # beside a hole, as if flat
+    colours = np.clip(colours * (0.62 + 0.48 * np.clip(lit, 0, 1)), 0, 1)
+    corners = _corners(np.stack([*np.meshgrid(alphas, betas, indexing="ij"), cut], axis=-1))
+    whole = np.isfinite(corners).all(axis=(1, 2))
+    paint = _corners(colours).mean(axis=1)[whole]
+    ax.add_collection3d(Poly3DCollection(corners[whole], facecolors=paint, lw=0, antialiased=False))
     ax.set(xlim=(alphas[0], alphas[-1]), ylim=(betas[0], betas[-1]), zlim=(scale.low, scale.high))
     ax.set_xlabel("α", labelpad=-2)
     ax.set_ylabel("β", labelpad=-2)
     ticks = scale.round_heights(5)
     ax.set_zticks(ticks, [scale.text(height) for height in ticks])
     ax.view_init(**VIEW)
-    ax.set_box_aspect((1, 1, 0.6), zoom=zoom)
+    ax.set_box_aspect((1, 1, 0.6))
     ax.tick_params(pad=0)
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_pane_color((1, 1, 1, 0))
@@ -146,3 +144,9 @@ def draw_surface3d(
         if axis is not ax.zaxis:
             axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="both"))
             axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+def _corners(points: np.ndarray) -> np.ndarray:
+    """Of (n, m, k) the values at the corners of each cell, in turn around it: (cells, 4, k)."""
+    around = points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]
+    return np.stack(around, axis=2).reshape(-1, 4, points.shape[-1])

@@ -36,9 +36,7 @@ def _round_levels(frame: Frame) -> list[float]:
         return _round_numbers(frame.low, frame.high)
     powers = range(int(np.floor(frame.low)), int(np.ceil(frame.high)) + 1)
     for digits in ((1,), (1, 3), (1, 2, 5)):
-        values = [
-            d * 10.0**p for p in powers for d in digits if frame.low <= np.log10(d * 10.0**p) <= frame.high
-        ]
+        values = [d * 10.0**p for p in powers for d in digits if frame.low <= np.log10(d * 10.0**p) <= frame.high]
         if len(values) >= 3:
             return values[:: -(-len(values) // 7)]
     return _round_numbers(10**frame.low, 10**frame.high)

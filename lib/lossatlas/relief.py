@@ -42,16 +42,14 @@ class Grid:
         if height not in HEIGHTS:
             raise ValueError(f"height={height!r}; expected one of {list(HEIGHTS)}")
         if variable not in surface:
-            raise ValueError(
-                f"variable={variable!r}; expected one of {', '.join(map(repr, surface.data_vars))}"
-            )
+            raise ValueError(f"variable={variable!r}; expected one of {', '.join(map(repr, surface.data_vars))}")
         array = surface[variable]
         if set(array.dims) != {"alpha", "beta"}:
             raise ValueError(f"{variable} has dimensions {array.dims}; a scene needs ('alpha', 'beta')")
         axes = [np.asarray(surface[axis], dtype=float) for axis in ("alpha", "beta")]
         for axis, points in zip(("alpha", "beta"), axes, strict=True):
             if len(points) < 2 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
-                raise ValueError(f"{axis} is {points}; expected at least 2 finite, increasing points")
+                raise ValueError(f"{axis} is {points.tolist()}; expected at least 2 finite, increasing points")
         values = np.asarray(array.transpose("alpha", "beta"), dtype=float)
         finite = values[np.isfinite(values)]
         if not finite.size:
@@ -86,27 +84,21 @@ class Frame:
     log: bool
 
     @classmethod
-    def around(
-        cls, grids: Sequence[Grid], clip: float | None = None, clim: tuple[float, float] | None = None
-    ) -> Frame:
+    def around(cls, grids: Sequence[Grid], clip: float | None = None, clim: tuple[float, float] | None = None) -> Frame:
         """The one box for all grids; `clip` and `clim` are values, as in `lossatlas.scenes.scene`."""
         log = grids[0].log
         heights = np.concatenate([grid.heights[grid.finite] for grid in grids])
         low, top = heights.min(), heights.max()
         if clim is not None:
             if clip is not None:
-                raise ValueError(
-                    f"clip={clip} beside clim={clim}; expected one of them: clim cuts at its upper end"
-                )
+                raise ValueError(f"clip={clip} beside clim={clim}; expected one of them: clim cuts at its upper end")
             low, high = (_height(level, log, f"clim={clim}") for level in clim)
             if low >= high:
                 raise ValueError(f"clim={clim}; expected (lowest, highest), the first below the second")
         elif clip is not None:
             high = min(top, _height(clip, log, f"clip={clip}"))
             if high <= low < top:
-                raise ValueError(
-                    f"clip={clip}; expected more than the lowest value, {10**low if log else low:.4g}"
-                )
+                raise ValueError(f"clip={clip}; expected more than the lowest value, {10**low if log else low:.4g}")
         else:
             ceiling = low + 4 * (np.median(heights) - low)
             high = ceiling if low < ceiling < top else top
@@ -147,9 +139,7 @@ def refine(points: np.ndarray, resolution: int) -> np.ndarray:
     return np.interp(np.arange(cells * times + 1) / times, np.arange(cells + 1), points)
 
 
-def interpolate(
-    grid: Grid, frame: Frame, resolution: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def interpolate(grid: Grid, frame: Frame, resolution: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A finer surface: alphas, betas, heights, and which of its cells lie in a hole.
 
     Heights above the clip are kept up to twice the frame's height, so that the plateau's border runs where

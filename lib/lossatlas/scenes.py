@@ -108,14 +108,11 @@ def compare(
         raise ValueError("surfaces is empty; expected at least one titled surface")
     paths = paths or {}
     if unknown := set(paths) - set(surfaces):
-        raise ValueError(
-            f"paths has titles {sorted(unknown)} without a surface; expected some of {list(surfaces)}"
-        )
+        raise ValueError(f"paths has titles {sorted(unknown)} without a surface; expected some of {list(surfaces)}")
     grids = {title: Grid.of(surface, variable, height) for title, surface in surfaces.items()}
     frame = Frame.around(list(grids.values()), clip, clim)
     return SceneRow(
-        _scene(grid, frame, contours, paths.get(title), title, None, resolution)
-        for title, grid in grids.items()
+        _scene(grid, frame, contours, paths.get(title), title, None, resolution) for title, grid in grids.items()
     )
 
 
@@ -137,9 +134,7 @@ def export(
 
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise ValueError(
-            f"path={str(path)!r} has suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}"
-        )
+        raise ValueError(f"path={str(path)!r} has suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}")
     grid = Grid.of(surface, variable, height)
     frame = Frame.around([grid], clip)
     x, y = np.meshgrid(grid.alphas, grid.betas, indexing="ij")
@@ -150,9 +145,7 @@ def export(
     if path.suffix == ".vtp":
         order = "C"
         points = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-        mesh = pv.PolyData.from_regularrelief.faces(
-            points, relief.faces(z.shape)[~relief.touching(~finite).ravel()]
-        )
+        mesh = pv.PolyData.from_regular_faces(points, relief.faces(z.shape)[~relief.touching(~finite).ravel()])
     else:
         mesh.hide_points(~finite.ravel(order="F"))
     mesh.point_data["height"] = grid.heights.ravel(order)
@@ -187,9 +180,7 @@ def _scene(
         drawn, outside = relief.path_parts(grid, frame, path, resolution=resolution)
         parts += drawn
         steps = path["alpha"].size
-    parts.append(
-        relief.walls({axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"})
-    )
+    parts.append(relief.walls({axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"}))
     return Scene(
         title=title or "",
         alt=alt or legend.alt(grid, frame, title),

@@ -64,11 +64,7 @@ def prepare_opengl() -> bool:
 
     Without a display VTK would try X11 first, warn, and crash when nothing else is there either.
     """
-    if (
-        not sys.platform.startswith("linux")
-        or os.environ.get("DISPLAY")
-        or "VTK_DEFAULT_OPENGL_WINDOW" in os.environ
-    ):
+    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY") or "VTK_DEFAULT_OPENGL_WINDOW" in os.environ:
         return True
     if _egl_devices():
         os.environ["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkEGLRenderWindow"
@@ -90,18 +86,14 @@ def _egl_devices() -> int:
     if not address:
         return 0
     count = ctypes.c_int(0)
-    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))(
-        address
-    )
+    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))(address)
     return count.value if query(0, None, ctypes.byref(count)) else 0
 
 
 def camera_axes() -> tuple[np.ndarray, np.ndarray]:
     """The start camera: its position, and its three unit vectors (right, up, forward) as rows."""
     azimuth, elevation = np.radians([AZIMUTH, ELEVATION])
-    back = np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-    )
+    back = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
     right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     return np.array(TARGET) + DISTANCE * back, np.array([right, np.cross(back, right), -back])
 
@@ -229,9 +221,7 @@ def paint(parts: Sequence[Part], labels: Sequence[Label]) -> np.ndarray:
         mesh, style = part.mesh.triangulate(), part.style
         triangles = mesh.faces.reshape(-1, 4)[:, 1:]
         places = mesh.points[triangles].astype(float)
-        seen = (places - position) @ (
-            axes * [[1], [1], [-1]]
-        ).T  # right, up, towards the viewer, as lights are
+        seen = (places - position) @ (axes * [[1], [1], [-1]]).T  # right, up, towards the viewer, as lights are
         normals = np.cross(seen[:, 1] - seen[:, 0], seen[:, 2] - seen[:, 0])
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         front = -(normals * seen.mean(axis=1)).sum(axis=1) > 0

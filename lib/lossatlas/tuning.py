@@ -47,7 +47,7 @@ def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, p
         return False
     reference.prepare(inputs, targets)
     expected, _ = reference.run(points)
-    relative = 1e-10 if losses.dtype == inputs.dtype else 1e-5
+    relative = 1e-10 if inputs.dtype == torch.float64 else 1e-4
     small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # rounding where losses all but vanish
     return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True)
 
@@ -63,7 +63,11 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
     trial = coefficients[order.to(coefficients.device)]
     sizes = list(dict.fromkeys(min(len(inputs), size) for size in PASS_SAMPLES))
     loop = best = Runner(sweep, Strategy(sizes[0]), {})
-    best_rate = seconds_per_pair(loop, inputs, targets, trial)
+
+    def timed(runner: Runner) -> float:
+        return min(seconds_per_pair(runner, inputs, targets, trial) for _ in range(2))  # noise only adds
+
+    best_rate = timed(loop)
     if best_rate * len(inputs) * len(coefficients) < TRIAL_FLOOR:
         return loop
     standing, activations = None, 1
@@ -81,9 +85,7 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
         runner = Runner(sweep, strategy, standing)
         if (strategy.cached and not standing) or not agrees(runner, loop, inputs, targets, trial):
             return
-        rate = seconds_per_pair(runner, inputs, targets, trial)
-        if rate < BETTER * best_rate:
-            rate = max(rate, seconds_per_pair(runner, inputs, targets, trial))  # not only a lucky moment
+        rate = timed(runner)
         if rate < BETTER * best_rate:
             best, best_rate = runner, rate
 

@@ -71,9 +71,10 @@ def figure(scene: Scene) -> str:
     identity = hashlib.sha256((data + words).encode()).hexdigest()[:12]
     picture = base64.b64encode(stage.still(scene.parts, kind="WEBP")).decode()
     width, height = SIZE
+    view = " ".join(map(str, (stage.AZIMUTH, stage.ELEVATION, stage.DISTANCE, *stage.TARGET)))
     title = f"<strong>{html.escape(scene.title)}.</strong> " if scene.title else ""
     return (
-        f'<figure class="la-scene" data-scene="{identity}" style="max-width:{width}px">\n'
+        f'<figure class="la-scene" data-scene="{identity}" data-view="{view}" style="max-width:{width}px">\n'
         f'<div class="la-view" style="position:relative">\n'
         f'<img class="la-still" src="data:image/webp;base64,{picture}" width="{width}" height="{height}" '
         f'loading="lazy" style="display:block;width:100%;height:auto" alt="{html.escape(scene.alt)}">\n'
@@ -108,9 +109,7 @@ def _bar(scene: Scene) -> str:
         if label.axis == "z" and not label.name
     )
     name = next(label.text for label in scene.labels if label.axis == "z" and label.name)
-    grey = (
-        f'<span class="la-clip"><i style="background:{CLIPPED}"></i>clipped</span>' if scene.clipped else ""
-    )
+    grey = f'<span class="la-clip"><i style="background:{CLIPPED}"></i>clipped</span>' if scene.clipped else ""
     return (
         f'<div class="la-bar" aria-hidden="true"><span>{html.escape(name)}</span>'
         f'<div class="la-scale" style="position:relative;padding-top:10px;background:linear-gradient('

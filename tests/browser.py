@@ -1,0 +1,129 @@
+"""What the tests of pages share: a browser, a way to visit a page, and everything that went wrong on it."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
+
+from lossatlas_book import browser as browsers
+from lossatlas_book import serve
+
+OWN_HOSTS = ("127.0.0.1", "localhost")
+# The browser's advice when pixels are read back from a picture drawn without a graphics card.
+ADVICE = "GPU stall due to ReadPixels"
+
+
+@dataclass
+class Visit:
+    """A page in the browser. `problems` fills itself: console errors and warnings, exceptions, other hosts."""
+
+    page: Page
+    problems: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda said: self._heard(said.type, said.text))
+        self.page.on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
+        self.page.on("requestfailed", lambda request: self.problems.append(f"not loaded: {request.url[:200]}"))
+        self.page.on("request", self._asked)
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and ADVICE not in text:
+            self.problems.append(f"console {kind}: {text[:300]}")
+
+    def _asked(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in ("data", "blob"):
+            return
+        self.requests.append(request.url)
+        if address.scheme != "file" and address.hostname not in OWN_HOSTS:
+            self.problems.append(f"request to another host: {request.url}")
+
+    def scene(self, figure: Locator, *, state: str = "live", patience: float = 30) -> Locator:
+        """Scroll to a scene and wait until it is in a state."""
+        figure.scroll_into_view_if_needed()
+        self.page.wait_for_function(
+            "([figure, state]) => figure.dataset.state === state",
+            arg=[figure.element_handle(), state],
+            timeout=1000 * patience,
+        )
+        return figure
+
+    def shot(self, figure: Locator, *, still: bool = False) -> np.ndarray:
+        """A scene as it is to be seen, live or its still picture, as floats (height, width, 3); no labels."""
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        style = ".la-labels, .la-reset { visibility: hidden !important }"
+        if still:
+            style += ".la-live { visibility: hidden !important } .la-still { opacity: 1 !important }"
+        data = figure.locator(".la-view").screenshot(style=style, animations="disabled")
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=float)
+
+    def drag(self, figure: Locator, x: float, y: float) -> None:
+        """Drag a live scene by so many pixels."""
+        box = figure.locator(".la-live").bounding_box()
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        self.page.mouse.move(*middle)
+        self.page.mouse.down()
+        self.page.mouse.move(middle[0] + x, middle[1] + y, steps=4)
+        self.page.mouse.up()
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference of two pictures, in 256ths."""
+    assert one.shape == other.shape
+    return float(np.abs(one - other).mean())
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless browser: the one that is there."""
+    with sync_playwright() as playwright:
+        running = browsers.launch(playwright)
+        yield running
+        running.close()
+
+
+@contextmanager
+def visit(
+    browser: Browser, address: str, *, width: int = 1280, height: int = 900, script: str = "", **options: object
+) -> Iterator[Visit]:
+    """Open a page in a fresh window; `script` runs before those of the page."""
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    context.set_default_timeout(30_000)
+    if script:
+        context.add_init_script(script)
+    seen = Visit(context.new_page())
+    seen.page.goto(address, wait_until="load")
+    try:
+        yield seen
+    finally:
+        context.close()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a folder on localhost, ending in a slash."""
+    server = serve.server(folder, port=0)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def path_of(url: str, folder: Path, base: str) -> Path:
+    """The file of a folder that an address under `base` stands for."""
+    return folder / unquote(urlsplit(url).path).removeprefix(unquote(urlsplit(base).path))

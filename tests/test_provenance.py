@@ -1,0 +1,37 @@
+import json
+
+import xarray as xr
+
+from lossatlas.provenance import provenance_table
+
+
+def surface(condition, seed, seconds, day, **more):
+    attrs = {
+        "condition": condition,
+        "training_seed": seed,
+        "seconds": seconds,
+        "created": f"2026-11-{day}T10:00:00+00:00",
+        "device": "cpu",
+        "n_samples": 1000,
+        "split": "test",
+        "versions": json.dumps({"torch": "2.15.0"}),
+        **more,
+    }
+    return xr.Dataset(attrs=attrs)
+
+
+def test_a_row_a_condition_with_sums_and_spans():
+    table = provenance_table(
+        [
+            surface("deep", 0, 10.4, "21", key="surface-deep-0"),
+            surface("deep", 1, 20.2, "22"),
+            surface("flat", 0, 1.0, "21"),
+        ]
+    )
+    deep, flat = table.to_records()
+    assert deep["Condition"] == "deep" and deep["Surfaces"] == "2" and deep["Training seeds"] == "2"
+    assert deep["Seconds"] == "31" and deep["Computed"] == "2026-11-21 to 2026-11-22"
+    assert deep["Samples"] == "1000 (test)" and deep["With"] == "torch 2.15.0"
+    assert deep["First result"] == "surface-deep-0" and flat["First result"] == "not stored"
+    assert flat["Computed"] == "2026-11-21"
+    assert "surface-deep-0" in table._repr_html_()

@@ -1,0 +1,587 @@
+"""Scenes against formulas, VTK's own projection, a second painter, and files read back by PyVista."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import nbformat
+import numpy as np
+import pytest
+import pyvista as pv
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from lossatlas import scenes, stage
+from lossatlas.stage import CLIPPED, TALL
+from lossatlas_book import publish
+
+FINE = 2.0**-11  # positions are rounded to multiples of 2^-12
+
+
+def surface(formula, points=21, reach=1.0, **variables) -> xr.Dataset:
+    """A surface with the values of a formula of alpha and beta."""
+    axis = np.linspace(-reach, reach, points)
+    a, b = np.meshgrid(axis, axis, indexing="ij")
+    named = {"loss": formula(a, b)} | {name: values(a, b) for name, values in variables.items()}
+    return xr.Dataset(
+        {name: (("alpha", "beta"), values) for name, values in named.items()},
+        coords={"alpha": axis, "beta": axis},
+    )
+
+
+def bowl(a, b):
+    return 0.1 + 3 * a**2 + 2 * b**2
+
+
+def wavy(a, b):
+    return bowl(a, b) + np.sin(7 * a) * np.cos(5 * b) + 2
+
+
+def parts(scene, kind):
+    """Meshes of a scene: "surface", "plateau", "lines", "path" or "walls"."""
+    tests = {
+        "surface": lambda part: part.coloured,
+        "plateau": lambda part: part.style.get("color") == CLIPPED,
+        "lines": lambda part: part.style.get("color") == "#1f1f1f",
+        "path": lambda part: part.style.get("color") == "#ffd21f",
+        "walls": lambda part: "culling" in part.style,
+    }
+    return [part.mesh for part in scene.parts if tests[kind](part)]
+
+
+def area_from_above(mesh) -> float:
+    triangles = mesh.triangulate().faces.reshape(-1, 4)[:, 1:]
+    a, b, c = (np.asarray(mesh.points, dtype=float)[triangles[:, i], :2] for i in range(3))
+    (x1, y1), (x2, y2) = (b - a).T, (c - a).T
+    return float(np.abs(x1 * y2 - x2 * y1).sum() / 2)
+
+
+def picture(data: bytes, ground="white") -> np.ndarray:
+    """A picture on a ground of one colour, as floats (height, width, 3)."""
+    image = Image.open(io.BytesIO(data)).convert("RGBA")
+    under = Image.new("RGBA", image.size, ground)
+    under.alpha_composite(image)
+    return np.asarray(under.convert("RGB"), dtype=float)
+
+
+def index(data: bytes) -> dict:
+    return json.loads(zipfile.ZipFile(io.BytesIO(data)).read("index.json"))
+
+
+# ---- the surface
+
+
+def test_a_cubic_surface_is_drawn_exactly_between_its_points():
+    def cubic(a, b):
+        return 4 + a**3 - 2 * a * b**2 + b - a**2
+
+    scene = scenes.scene(surface(cubic, points=9), height="linear")
+    (mesh,) = parts(scene, "surface")
+    assert mesh.n_points == 97**2  # 8 cells, each divided by 12
+    x, y, z = np.asarray(mesh.points, dtype=float).T
+    values = cubic(2 * x, 2 * y)
+    grid = cubic(*np.meshgrid(*[np.linspace(-1, 1, 9)] * 2))
+    low, high = scene.frame.low, scene.frame.high
+    assert (low, high) == pytest.approx((grid.min(), grid.max()))
+    np.testing.assert_allclose(z, TALL * np.clip((values - low) / (high - low), 0, 1), atol=4 * FINE)
+
+
+@pytest.mark.parametrize("height", ["log", "linear"])
+def test_every_point_of_the_grid_is_on_the_mesh_at_its_height(height):
+    given_surface = surface(wavy, points=13)
+    scene = scenes.scene(given_surface, height=height, clip=1e9)
+    (mesh,) = parts(scene, "surface")
+    values = given_surface.loss.to_numpy()
+    heights = np.log10(values) if height == "log" else values
+    expected = TALL * (heights - heights.min()) / (heights.max() - heights.min())
+    for i, x in enumerate(np.linspace(-0.5, 0.5, 13)):
+        for j, y in enumerate(np.linspace(-0.5, 0.5, 13)):
+            away = np.abs(np.asarray(mesh.points[:, :2]) - [x, y]).max(axis=1)
+            nearest = np.argmin(away)
+            assert away[nearest] < FINE
+            assert mesh.points[nearest, 2] == pytest.approx(expected[i, j], abs=FINE)
+
+
+def test_the_dimensions_may_come_in_either_order_and_the_axes_are_not_exchanged():
+    tilted = surface(lambda a, b: 1 + a + 0 * b, points=7)
+    scene = scenes.scene(tilted.transpose("beta", "alpha"), height="linear")
+    (mesh,) = parts(scene, "surface")
+    np.testing.assert_allclose(mesh.points[:, 2], TALL * (mesh.points[:, 0] + 0.5), atol=FINE)
+
+
+def test_normals_are_those_of_the_surface():
+    scene = scenes.scene(surface(lambda a, b: a + 2 * b, points=5), height="linear")
+    (mesh,) = parts(scene, "surface")
+    # In the box: z = TALL * (2x + 4y + 3) / 6.
+    normal = np.array([-TALL / 3, -2 * TALL / 3, 1.0])
+    expected = np.tile(normal / np.linalg.norm(normal), (mesh.n_points, 1))
+    np.testing.assert_allclose(mesh.point_data.active_normals, expected, atol=2**-6)
+
+
+def test_a_clipped_paraboloid_has_a_flat_plateau_outside_the_circle():
+    def parabola(a, b):
+        return a**2 + b**2
+
+    scene = scenes.scene(surface(parabola, points=41), height="linear", clip=1.0)
+    (plateau,), (rest,) = parts(scene, "plateau"), parts(scene, "surface")
+    assert np.allclose(plateau.points[:, 2], TALL, atol=FINE)
+    assert np.linalg.norm(2 * plateau.points[:, :2], axis=1).min() == pytest.approx(1, abs=0.01)
+    assert np.linalg.norm(2 * rest.points[:, :2], axis=1).max() == pytest.approx(1, abs=0.01)
+    assert area_from_above(plateau) == pytest.approx(1 - np.pi / 4, abs=0.002)
+    assert area_from_above(rest) == pytest.approx(np.pi / 4, abs=0.002)
+    axis = np.linspace(-1, 1, 41)
+    share = np.mean([[a**2 + b**2 > 1 for a in axis] for b in axis])
+    assert scene.clipped == pytest.approx(share)
+    assert f"clipped at 1 ({100 * share:.0f} % of the grid)" in scene.caption
+
+
+def test_the_default_clip_leaves_a_paraboloid_whole_and_cuts_walls_where_it_says():
+    assert scenes.scene(surface(lambda a, b: a**2 + b**2), height="linear").frame.clip is None
+    walls = surface(lambda a, b: 0.5 + a**8 + 50 * b**8)
+    scene = scenes.scene(walls, height="linear")
+    assert scene.frame.clip == pytest.approx(0.5 + 4 * (np.median(walls.loss) - 0.5))
+    assert scene.clipped == pytest.approx(float((walls.loss > scene.frame.clip).mean()))
+
+
+def test_cells_around_points_that_are_not_finite_are_holes():
+    broken = surface(bowl, points=21)
+    broken.loss[5, 7] = np.nan  # four cells
+    broken.loss[0, 0] = np.inf  # one
+    broken.loss[10, 20] = -np.inf  # two
+    scene = scenes.scene(broken, height="linear")
+    (mesh,) = parts(scene, "surface")
+    assert area_from_above(mesh) == pytest.approx(1 - 7 / 400, abs=1e-3)
+    centre = np.array([5 / 20, 7 / 20]) - 0.5
+    used = np.unique(mesh.triangulate().faces.reshape(-1, 4)[:, 1:])
+    assert np.abs(mesh.points[used, :2] - centre).max(axis=1).min() == pytest.approx(1 / 20, abs=FINE)
+    assert "3 points of the grid without a finite value" in scene.caption
+
+
+def test_values_at_or_below_zero_stand_at_the_lowest_positive_one():
+    data = surface(lambda a, b: a - 0.5, points=5)
+    scene = scenes.scene(data, height="log", clip=1)
+    assert scene.frame.low == pytest.approx(np.log10(0.5))
+    assert "20 points at or below 0" in scene.caption
+    with pytest.raises(ValueError, match="height='linear'"):
+        scenes.scene(data - 10)
+
+
+def test_contour_lines_lie_at_equal_steps_of_the_height():
+    scene = scenes.scene(surface(bowl), height="linear", contours=4, clip=100)
+    (lines,) = parts(scene, "lines")
+    share = np.asarray(lines.points[:, 2]) / TALL * 5
+    assert np.abs(share - np.round(share)).max() < 0.03  # the tube's radius
+    assert set(np.round(share)) == {1, 2, 3, 4}
+    assert not parts(scenes.scene(surface(bowl), contours=0, clip=100), "lines")
+
+
+def test_a_flat_surface_and_a_grid_of_four_points_are_drawn():
+    flat = scenes.scene(surface(lambda a, b: 0 * a + 2, points=2))
+    (mesh,) = parts(flat, "surface")
+    assert np.allclose(mesh.points[:, 2], 0)
+    assert not parts(flat, "lines")
+
+
+def test_a_large_grid_is_thinned_to_the_resolution():
+    (mesh,) = parts(scenes.scene(surface(bowl, points=301), clip=100), "surface")
+    assert mesh.n_points == 101**2
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(2, 6),
+    columns=st.integers(2, 6),
+    height=st.sampled_from(["log", "linear"]),
+    data=st.data(),
+)
+def test_whatever_the_values_the_scene_stays_in_its_box(rows, columns, height, data):
+    number = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1e300]))
+    values = data.draw(st.lists(number, min_size=rows * columns, max_size=rows * columns))
+    grid = xr.Dataset(
+        {"loss": (("alpha", "beta"), np.reshape(values, (rows, columns)))},
+        coords={"alpha": np.cumsum(np.arange(1.0, rows + 1)), "beta": np.arange(float(columns))},
+    )
+    try:
+        scene = scenes.scene(grid, height=height, resolution=9)
+    except ValueError as error:
+        assert "nothing to draw" in str(error) or "height='linear'" in str(error)
+        return
+    for kind in ("surface", "plateau"):
+        for mesh in parts(scene, kind):
+            assert np.isfinite(mesh.points).all()
+            assert (np.abs(mesh.points[:, :2]) <= 0.5).all()
+            assert (mesh.points[:, 2] >= 0).all()
+            assert (mesh.points[:, 2] <= TALL + FINE).all()
+    heights = np.asarray(values)[np.isfinite(values)]
+    if height == "log":
+        heights = np.log10(np.maximum(heights, heights[heights > 0].min()))
+    assert scene.clipped == pytest.approx((heights > scene.frame.high).sum() / len(values))
+
+
+# ---- the path
+
+
+def test_a_path_lies_just_above_the_surface_from_its_first_to_its_last_step():
+    t = np.linspace(0, 1, 12)
+    path = xr.Dataset({"alpha": ("step", 0.9 - 0.9 * t), "beta": ("step", 0.8 * (1 - t) ** 2)})
+    data = surface(bowl)
+    scene = scenes.scene(data, height="linear", clip=100, path=path)
+    tube, ball = parts(scene, "path")
+    assert ball.center == pytest.approx((0, 0, 0.006), abs=0.002)
+    x, y, z = np.asarray(tube.points, dtype=float).T
+    on_surface = TALL * (bowl(2 * x, 2 * y) - 0.1) / 5
+    assert np.abs(z - on_surface - 0.006).max() < 0.02
+    assert np.abs(2 * x - 0.9).min() < 0.02
+    assert "the path of 12 steps;" in scene.caption
+
+
+def test_steps_off_the_grid_are_left_out_and_counted():
+    path = xr.Dataset(
+        {
+            "alpha": ("step", [-0.5, -0.5, 0.0, 3.0, 0.5, np.nan, 2.0]),
+            "beta": ("step", [0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0]),
+        }
+    )
+    scene = scenes.scene(surface(bowl), path=path)
+    drawn = parts(scene, "path")
+    assert len(drawn) == 2  # out, and back in again; no ball, because the end is not on the grid
+    assert all(np.abs(mesh.points[:, :2]).max() < 0.52 for mesh in drawn)
+    assert "3 of them off the grid" in scene.caption
+    with pytest.raises(ValueError, match="no beta"):
+        scenes.scene(surface(bowl), path=path.drop_vars("beta"))
+
+
+def test_a_path_that_stands_still_is_a_ball():
+    still = xr.Dataset({"alpha": ("step", [0.2] * 3), "beta": ("step", [0.1] * 3)})
+    (ball,) = parts(scenes.scene(surface(bowl), path=still), "path")
+    assert ball.center[:2] == pytest.approx((0.1, 0.05), abs=0.002)
+
+
+# ---- scenes to be compared
+
+
+def test_compared_scenes_share_box_colours_and_camera():
+    low, high = surface(bowl), surface(lambda a, b: 10 * bowl(a, b))
+    row = scenes.compare({"low": low, "high": high}, height="linear", clip=40.0)
+    assert [scene.title for scene in row] == ["low", "high"]
+    assert row[0].frame == row[1].frame
+    assert row[0].frame.low == pytest.approx(0.1)
+    assert row[0].frame.high == pytest.approx(40)
+    (first,), (second,) = parts(row[0], "surface"), parts(row[1], "surface")
+    # One height scale: the second surface is ten times as high wherever it is not cut.
+    assert first.points[:, 2].max() == pytest.approx(TALL * 5 / 39.9, abs=FINE)
+    assert parts(row[1], "plateau")
+    assert not parts(row[0], "plateau")
+    # One colour scale: the same height has the same colour.
+    colours = {}
+    for mesh in (first, second):
+        for height, colour in zip(np.round(mesh.points[:, 2], 3), mesh["colour"].astype(int), strict=True):
+            assert np.abs(colours.setdefault(height, colour) - colour).max() <= 8
+    cameras = [find(index(scene.vtksz())["scene"], "vtkOpenGLCamera") for scene in row]
+    assert cameras[0]["properties"] == cameras[1]["properties"]
+    assert row._repr_html_().startswith('<div class="la-scenes">')
+    assert row._repr_html_().count("<figure") == 2
+
+
+def find(instance: dict, kind: str) -> dict | None:
+    if instance["type"] == kind:
+        return instance
+    return next(filter(None, (find(child, kind) for child in instance.get("dependencies", []))), None)
+
+
+def test_clim_sets_the_box():
+    scene = scenes.scene(surface(bowl), clim=(0.2, 2.0), height="log")
+    assert (scene.frame.low, scene.frame.high) == pytest.approx((np.log10(0.2), np.log10(2)))
+    assert scene.frame.clip == pytest.approx(np.log10(2))
+    assert "Lower values drawn at 0.2" in scene.caption
+    roomy = scenes.scene(surface(bowl), clim=(0.01, 100))
+    assert roomy.frame.clip is None
+    assert parts(roomy, "surface")[0].points[:, 2].max() < TALL * 0.7
+
+
+def test_wrong_arguments_are_named():
+    data = surface(bowl)
+    line = xr.Dataset({"loss": ("alpha", [1.0, 2.0])}, coords={"alpha": [0.0, 1.0]})
+    backwards = data.assign_coords(alpha=data.alpha[::-1])
+    for message, call in {
+        "variable='acc'.*'loss'": lambda: scenes.scene(data, variable="acc"),
+        "height='cubic'.*'log', 'linear'": lambda: scenes.scene(data, height="cubic"),
+        r"dimensions \('alpha',\)": lambda: scenes.scene(line),
+        "alpha is .*increasing": lambda: scenes.scene(backwards),
+        "clip=0.01.*0.1": lambda: scenes.scene(data, clip=0.01),
+        "clip=-1.*positive": lambda: scenes.scene(data, clip=-1),
+        "clip=nan": lambda: scenes.scene(data, clip=np.nan),
+        r"clim=\(3, 1\)": lambda: scenes.scene(data, clim=(3, 1)),
+        "clip=1 beside clim": lambda: scenes.scene(data, clip=1, clim=(0.1, 3)),
+        "contours=-1": lambda: scenes.scene(data, contours=-1),
+        "resolution=1": lambda: scenes.scene(data, resolution=1),
+        "no finite value": lambda: scenes.scene(data * np.nan),
+        "surfaces is empty": lambda: scenes.compare({}),
+        "titles \\['b'\\]": lambda: scenes.compare({"a": data}, paths={"b": data}),
+        "'.vtu'.*.vtp, .vts": lambda: scenes.export(data, "x.vtu"),
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+# ---- the picture
+
+
+def test_red_is_high_and_blue_is_low():
+    scene = scenes.scene(surface(lambda a, b: 5 + a, points=5), height="linear", contours=0)
+    shot = picture(stage.still(scene.parts))
+    places = np.array([[0.45, 0, TALL * 0.95], [-0.45, 0, TALL * 0.05]])
+    (high_x, high_y), (low_x, low_y) = (stage.project(places) * shot.shape[1::-1]).astype(int)
+    red, _, blue = shot[high_y, high_x]
+    assert red > 1.5 * blue
+    red, _, blue = shot[low_y, low_x]
+    assert blue > 1.5 * red
+
+
+def test_the_picture_is_transparent_around_the_scene():
+    scene = scenes.scene(surface(bowl))
+    shot = np.asarray(Image.open(io.BytesIO(stage.still(scene.parts))))
+    assert (shot[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
+    assert (shot[..., 3] == 255).mean() > 0.15
+    on_black, on_white = picture(stage.still(scene.parts), "black"), picture(stage.still(scene.parts))
+    inside = shot[..., 3] == 255
+    np.testing.assert_array_equal(on_black[inside], on_white[inside])
+
+
+def test_labels_are_put_where_vtk_sees_their_places():
+    scene = scenes.scene(surface(bowl))
+    drawn = scene.plotter()
+    drawn.render()
+    for label in scene.labels:
+        place = stage.anchor(label)
+        drawn.renderer.SetWorldPoint(*place, 1.0)
+        drawn.renderer.WorldToDisplay()
+        x, y, _ = drawn.renderer.GetDisplayPoint()
+        expected = [x / stage.SIZE[0], 1 - y / stage.SIZE[1]]
+        np.testing.assert_allclose(stage.project(place)[0], expected, atol=1e-6)
+        assert 0 < stage.project(place)[0, 0] < 1
+        assert 0 < stage.project(place)[0, 1] < 1
+    drawn.close()
+
+
+def test_without_opengl_matplotlib_paints_the_same_picture(monkeypatch):
+    scene = scenes.scene(surface(wavy), height="linear", clip=6)
+    rendered = picture(stage.still(scene.parts))
+    monkeypatch.setattr(stage, "prepare_opengl", lambda: False)
+    painted = picture(stage.still(scene.parts))
+    assert painted.shape == rendered.shape
+    assert np.abs(painted - rendered).mean() < 3
+    assert np.abs(painted[:, ::-1] - rendered).mean() > 15  # what another picture would give
+    assert 'class="la-still"' in scene._repr_html_()
+    assert len(scene.screenshot()) > 10_000
+    with pytest.raises(RuntimeError, match="no OpenGL"):
+        scene.plotter()
+
+
+def test_the_plotter_is_a_pyvista_plotter_with_the_texts():
+    scene = scenes.scene(surface(bowl), title="Bowl")
+    drawn = scene.plotter()
+    assert isinstance(drawn, pv.Plotter)
+    texts = [prop.GetInput() for prop in drawn.renderer.GetViewProps() if hasattr(prop, "GetInput")]
+    assert {"α", "β", "loss", "−1", "0", "1"} <= set(texts)
+    drawn.close()
+    shot = picture(scene.screenshot())
+    bare = picture(stage.still(scene.parts))
+    assert shot.shape == bare.shape
+    assert np.abs(shot - bare).max() > 100
+
+
+# ---- export
+
+
+@pytest.mark.parametrize("suffix", [".vts", ".vtp"])
+def test_an_exported_surface_is_read_back_with_its_numbers(tmp_path, suffix):
+    data = surface(bowl, points=11, accuracy=lambda a, b: 1 / (1 + a**2 + b**2))
+    data.loss[3, 4] = np.nan
+    path = scenes.export(data, tmp_path / "new" / f"bowl{suffix}", height="linear", clip=3.0)
+    mesh = pv.read(path)
+    assert mesh.n_points == 121
+    for point in (0, 17, 60, 120):
+        x, y, z = mesh.points[point]
+        value = float(data.loss.sel(alpha=x, beta=y, method="nearest"))
+        assert mesh["loss"][point] == value
+        assert mesh["height"][point] == value
+        assert mesh["accuracy"][point] == float(data.accuracy.sel(alpha=x, beta=y, method="nearest"))
+        assert z == pytest.approx(min(value, 3.0), rel=1e-6)
+        assert mesh["clipped"][point] == (value > 3.0)
+    assert int(mesh["clipped"].sum()) == int((data.loss > 3).sum())
+    assert np.isnan(mesh["loss"]).sum() == 1
+    cells = mesh.n_cells if suffix == ".vtp" else mesh.threshold(1e-9).n_cells
+    assert cells == 96
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
+    path = scenes.export(surface(bowl), tmp_path / "a.vtp")
+    before = path.read_bytes()
+
+    def fail(self, name, *args, **kwargs):
+        with open(name, "w") as file:
+            file.write("half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(pv.PolyData, "save", fail)
+    with pytest.raises(OSError, match="no space"):
+        scenes.export(surface(wavy), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a.vtp"]
+
+
+# ---- the page
+
+
+def test_the_scene_for_the_page_is_small_and_always_the_same():
+    scene = scenes.scene(surface(wavy, points=101), height="linear", clip=6)
+    data = scene.vtksz()
+    assert len(data) <= 350_000
+    assert scenes.scene(surface(wavy, points=101), height="linear", clip=6).vtksz() == data
+    content = index(data)
+    (mesh,) = parts(scene, "surface")
+    arrays = [entry for entry in content["hashes"].values() if entry["vtk"] == "vtkPoints"]
+    points = [np.frombuffer(base64.b64decode(entry["content"]), np.float32) for entry in arrays]
+    assert any(np.array_equal(found, np.ravel(mesh.points)) for found in points)
+
+
+def test_object_ids_of_different_scenes_never_meet():
+    def ids(scene):
+        return set(re.findall(r'"id": "([^"]+)"', json.dumps(index(scene.vtksz())["scene"])))
+
+    first, second = (ids(scenes.scene(surface(formula))) for formula in (bowl, wavy))
+    assert len(first) > 10
+    assert not first & second
+
+
+def test_the_html_carries_picture_data_labels_and_words():
+    scene = scenes.scene(surface(bowl, points=11), title='a < b & "c"', height="linear", clip=2.0)
+    html = scene._repr_html_()
+    assert html == scene._repr_html_()
+    assert re.match(r'<figure class="la-scene" data-scene="[0-9a-f]{12}"', html)
+    still = base64.b64decode(re.search(r'src="data:image/webp;base64,([^"]+)"', html)[1])
+    assert Image.open(io.BytesIO(still)).size == tuple(round(side * stage.SHARP) for side in stage.SIZE)
+    data = re.search(r'class="la-data">([^<]+)</script>', html)[1]
+    assert base64.b64decode(data) == scene.vtksz()
+    assert "<strong>a &lt; b &amp; &quot;c&quot;.</strong>" in html
+    alt = re.search(r'alt="([^"]+)"', html)[1]
+    assert "lowest 0.1 at α = 0, β = 0" in alt
+    assert "highest 5.1 at α = −1, β = −1" in alt
+    assert "Cut flat at 2" in alt
+    assert html.count('data-axis="x"') == 6  # five ticks and the name
+    assert 'class="la-clip"' in html
+    assert "la-clip" not in scenes.scene(surface(bowl))._repr_html_()
+    other = scenes.scene(surface(bowl, points=11), title="other", height="linear", clip=2.0)
+    assert other._repr_html_()[:60] != html[:60]
+
+
+def notebook_with(*outputs):
+    cell = nbformat.v4.new_code_cell("la.scene(ds)", outputs=list(outputs))
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Text"), cell])
+
+
+def test_published_scenes_are_files_and_the_page_refers_to_them(tmp_path):
+    scene = scenes.scene(surface(bowl, points=11), title="Bowl")
+    row = scenes.compare({"a": surface(bowl, points=11), "b": surface(wavy, points=11)})
+    glued = {"application/papermill.record/text/html": scene._repr_html_()}
+    notebook = notebook_with(
+        nbformat.v4.new_output("stream", text="figure la-scene"),
+        nbformat.v4.new_output("execute_result", data={"text/html": scene._repr_html_(), "text/plain": "S"}),
+        nbformat.v4.new_output("display_data", data={"text/html": row._repr_html_().splitlines(True)}),
+        nbformat.v4.new_output("display_data", data=glued),
+        nbformat.v4.new_output("display_data", data={"text/html": "<b>no scene</b>"}),
+    )
+    ids = publish.publish_scenes(notebook, tmp_path, page="book/bowl.ipynb")
+    assert len(ids) == 4
+    assert ids[0] == ids[3]
+    assert len(set(ids)) == 3
+    stream, one, two, glue, other = notebook.cells[1].outputs
+    assert stream.text == "figure la-scene"
+    assert other.data["text/html"] == "<b>no scene</b>"
+    html = one.data["text/html"]
+    assert "base64" not in html
+    assert f'src="../_static/scenes/{ids[0]}.webp"' in html
+    assert f'<figure data-src="../_static/scenes/{ids[0]}.js" class="la-scene"' in html
+    assert "<strong>Bowl.</strong>" in html
+    assert glue.data["application/papermill.record/text/html"] == html
+    assert two.data["text/html"].count("data-src=") == 2
+    folder = tmp_path / "_static" / "scenes"
+    expected = {f"{name}.{kind}" for name in ids for kind in ("webp", "js")}
+    assert {file.name for file in folder.iterdir()} == expected
+    script = (folder / f"{ids[0]}.js").read_text()
+    packed = re.fullmatch(r'\(window\.laScenes \?\?= \{\}\)\["([0-9a-f]+)"\] = "(.*)";\n', script)
+    assert packed[1] == ids[0]
+    assert base64.b64decode(packed[2]) == scene.vtksz()
+    assert Image.open(folder / f"{ids[0]}.webp").format == "WEBP"
+    # Once more: nothing is left to do, and nothing changes.
+    before = json.dumps(notebook)
+    assert publish.publish_scenes(notebook, tmp_path, page="book/bowl.ipynb") == []
+    assert json.dumps(notebook) == before
+
+
+def test_a_page_at_the_top_refers_downwards_and_damage_is_told(tmp_path):
+    html = scenes.scene(surface(bowl, points=5), resolution=9)._repr_html_()
+    top = notebook_with(nbformat.v4.new_output("display_data", data={"text/html": html}))
+    publish.publish_scenes(top, tmp_path, page="intro.md")
+    assert 'src="_static/scenes/' in top.cells[1].outputs[0].data["text/html"]
+    for damaged in (html.replace("la-data", "gone"), re.sub(r'(la-data">.)', r"\1A", html)):
+        bad = notebook_with(nbformat.v4.new_output("display_data", data={"text/html": damaged}))
+        with pytest.raises(ValueError, match=r"scene [0-9a-f]{12} "):
+            publish.publish_scenes(bad, tmp_path, page="book/x.ipynb")
+
+
+def test_the_viewer_is_a_plain_script_written_once(tmp_path):
+    path = publish.publish_viewer(tmp_path)
+    text = path.read_text()
+    assert path.name == "vtk-viewer.js"
+    assert "window.OfflineLocalView" in text
+    assert "<script" not in text[:2000]
+    assert "import.meta" not in text
+    stamp = path.stat().st_mtime_ns
+    assert publish.publish_viewer(tmp_path).stat().st_mtime_ns == stamp
+
+
+# ---- fresh processes
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DISPLAY", "VTK_"))}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, check=False
+    )
+
+
+DRAW = """
+import numpy as np, xarray as xr
+from lossatlas import scenes
+axis = np.linspace(-1, 1, 5)
+data = xr.Dataset({"loss": (("alpha", "beta"), 1 + axis[:, None] ** 2 + axis**2)}, {"alpha": axis, "beta": axis})
+scene = scenes.scene(data, resolution=9)
+print(len(scene._repr_html_()), len(scene.screenshot()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="X11 and EGL are Linux's")
+@pytest.mark.parametrize("devices", ["as they are", "none"])
+def test_a_fresh_process_without_a_display_draws_and_says_nothing(devices, tmp_path):
+    environment = {} if devices == "as they are" else {"__EGL_VENDOR_LIBRARY_DIRS": str(tmp_path)}
+    done = run(DRAW, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert all(int(size) > 10_000 for size in done.stdout.split())
+
+
+def test_pyvista_is_imported_only_to_draw():
+    done = run("import sys, lossatlas.scenes; print(sorted({'pyvista', 'vtk', 'trame_vtk'} & set(sys.modules)))")
+    assert done.stdout == "[]\n", done.stderr

@@ -1,0 +1,261 @@
+"""Scenes on a hand-made page in a real browser: turning, zooming, scrolling, sleeping, failing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import xarray as xr
+from playwright.sync_api import Browser
+
+from browser import difference, served, visit
+from lossatlas import scenes
+from lossatlas_book import publish
+
+STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
+
+pytest_plugins = ["browser"]
+pytestmark = pytest.mark.browser
+
+
+def surface(depth: float, points: int = 15) -> xr.Dataset:
+    axis = np.linspace(-1, 1, points)
+    a, b = np.meshgrid(axis, axis, indexing="ij")
+    return xr.Dataset(
+        {"loss": (("alpha", "beta"), 0.1 + depth * a**2 + b**2 + 0.3 * np.sin(4 * a))},
+        coords={"alpha": axis, "beta": axis},
+    )
+
+
+@pytest.fixture(scope="session")
+def page_of_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with ten scenes far from each other, two of them the same, as the site would hold them."""
+    folder = tmp_path_factory.mktemp("page")
+    made = [scenes.scene(surface(2 + n), title=f"Scene {n}", resolution=31)._repr_html_() for n in range(8)]
+    row = scenes.compare({"Left": surface(3), "Right": surface(30)}, resolution=31)._repr_html_()
+    outputs = [nbformat.v4.new_output("display_data", data={"text/html": html}) for html in [*made, made[0], row]]
+    cell = nbformat.v4.new_code_cell("", outputs=outputs)
+    publish.publish_scenes(nbformat.v4.new_notebook(cells=[cell]), folder, page="page.ipynb")
+    publish.publish_viewer(folder / "_static")
+    for name in ("scenes.js", "atlas.css"):
+        (folder / "_static" / name).write_bytes((STATIC / name).read_bytes())
+    body = "\n<p style='height:1500px'>Text.</p>\n".join(output.data["text/html"] for output in outputs)
+    (folder / "page.html").write_text(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Scenes</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<style>html[data-theme=dark] { --pst-color-background: #102030 }</style>"
+        '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/atlas.css">'
+        f'<script src="_static/scenes.js" defer></script></head><body>{body}</body></html>',
+        encoding="utf-8",
+    )
+    return folder
+
+
+@pytest.fixture
+def address(page_of_scenes: Path) -> str:
+    return (page_of_scenes / "page.html").as_uri()
+
+
+def test_a_live_scene_is_the_picture_and_can_be_turned_zoomed_and_reset(browser: Browser, address: str):
+    with visit(browser, address) as seen:
+        figure = seen.page.locator(".la-scene").first
+        places = "[...document.querySelector('.la-labels').children].map(one => [one.style.left, one.style.top])"
+        drawn = seen.page.evaluate(places)
+        seen.scene(figure)
+        start = seen.shot(figure)
+        assert len(np.unique(start.reshape(-1, 3), axis=0)) > 300
+        assert difference(start, seen.shot(figure, still=True)) < 4
+        live = seen.page.evaluate(places)
+        numbers = [np.array([[float(x[:-1]) for x in pair] for pair in found]) for found in (drawn, live)]
+        np.testing.assert_allclose(*numbers, atol=0.05)  # both projections agree, in percent
+
+        def reset() -> None:
+            figure.locator(".la-reset").click()
+            assert difference(seen.shot(figure), start) < 0.1
+
+        seen.drag(figure, 120, 30)
+        assert difference(seen.shot(figure), start) > 4
+        assert seen.page.evaluate(places) != live
+        reset()
+        assert seen.page.evaluate(places) == live
+        stage = figure.locator(".la-live")
+        stage.focus()
+        for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "+", "-"):
+            seen.page.keyboard.press(key)
+            assert difference(seen.shot(figure), start) > 1, key
+            seen.page.keyboard.press("0" if key != "-" else "r")
+            assert difference(seen.shot(figure), start) < 0.1, key
+        box = stage.bounding_box()
+        seen.page.mouse.move(box["x"] + 100, box["y"] + 100)
+        seen.page.mouse.wheel(0, -300)
+        seen.page.wait_for_timeout(300)
+        assert difference(seen.shot(figure), start) > 1
+        reset()
+        seen.page.keyboard.down("Shift")
+        seen.drag(figure, 60, 40)
+        seen.page.keyboard.up("Shift")
+        moved = seen.shot(figure)
+        # Moved sideways, not turned: the middle of what is drawn is so many pixels further.
+        middles = [np.argwhere(one.min(axis=2) < 250).mean(axis=0) for one in (start, moved)]
+        np.testing.assert_allclose(middles[1] - middles[0], [40, 60], atol=6)
+        reset()
+        assert seen.problems == []
+
+
+def test_the_wheel_scrolls_the_page_until_a_scene_is_chosen(browser: Browser, address: str):
+    with visit(browser, address) as seen:
+        figure = seen.scene(seen.page.locator(".la-scene").first)
+        start = seen.shot(figure)
+        box = figure.locator(".la-live").bounding_box()
+        seen.page.mouse.move(box["x"] + 100, box["y"] + 100)
+        seen.page.mouse.wheel(0, 100)
+        seen.page.wait_for_function("scrollY > 50")
+        seen.page.evaluate("scrollTo(0, 0)")
+        assert difference(seen.shot(figure), start) < 0.1
+        figure.locator(".la-live").focus()
+        seen.page.keyboard.press("Escape")
+        assert seen.page.evaluate("document.activeElement === document.body")
+
+
+def test_a_finger_scrolls_the_page_and_turns_a_chosen_scene(browser: Browser, address: str):
+    with visit(browser, address, width=390, height=800, has_touch=True, is_mobile=True) as seen:
+        figure = seen.scene(seen.page.locator(".la-scene").first)
+        start = seen.shot(figure)
+        box = figure.locator(".la-live").bounding_box()
+        client = seen.page.context.new_cdp_session(seen.page)
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+        def swipe(x: float, y: float) -> None:
+            for step in range(6):
+                point = {"x": middle[0] + x * step / 5, "y": middle[1] + y * step / 5}
+                kind = "touchMove" if step else "touchStart"
+                client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+            client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+        swipe(0, -60)
+        seen.page.wait_for_function("scrollY > 20")
+        seen.page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+        seen.page.touchscreen.tap(*middle)
+        assert seen.page.evaluate("document.activeElement.className") == "la-live"
+        swipe(0, -60)
+        seen.page.wait_for_timeout(200)
+        assert seen.page.evaluate("scrollY") == 0
+        assert difference(seen.shot(figure), start) > 2
+        assert seen.problems == []
+
+
+def test_many_scenes_share_few_contexts_and_keep_their_views(browser: Browser, address: str):
+    with visit(browser, address) as seen:
+        figures = seen.page.locator(".la-scene")
+        count = figures.count()
+        assert count == 11
+        seen.scene(figures.first)
+        seen.drag(figures.first, 90, 20)
+        turned = seen.shot(figures.first)
+        for number in range(count):
+            seen.scene(figures.nth(number))
+            assert seen.page.locator('.la-scene[data-state="live"]').count() <= 6
+        assert figures.first.get_attribute("data-state") == "still"
+        seen.page.set_viewport_size({"width": 1270, "height": 880})  # the sleeping must not draw
+        seen.page.set_viewport_size({"width": 1280, "height": 900})
+        seen.scene(figures.first)
+        assert difference(seen.shot(figures.first), turned) < 0.1
+        # The ninth scene is the same as the first, but has a view of its own.
+        again = seen.scene(figures.nth(8))
+        assert difference(seen.shot(again), seen.shot(again, still=True)) < 4
+        viewers = [url for url in seen.requests if url.endswith("vtk-viewer.js")]
+        assert len(viewers) == 1
+        assert seen.problems == []
+
+
+def test_nothing_is_loaded_before_a_scene_is_near(browser: Browser, address: str):
+    with visit(browser, address) as seen:
+        seen.scene(seen.page.locator(".la-scene").first)
+        data = {url.rsplit("/", 1)[1] for url in seen.requests if "/scenes/" in url and url.endswith(".js")}
+        assert len(data) == 1
+        states = seen.page.locator(".la-scene").evaluate_all("all => all.map(one => one.dataset.state)")
+        assert states[2:] == ["still"] * 9
+
+
+def test_a_scene_follows_the_theme_and_the_size_of_the_window(browser: Browser, address: str):
+    with visit(browser, address) as seen:
+        figure = seen.scene(seen.page.locator(".la-scene").first)
+        assert (seen.shot(figure)[2, 2] == [255, 255, 255]).all()
+        seen.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        dark = seen.shot(figure)
+        assert (dark[2, 2] == [0x10, 0x20, 0x30]).all()
+        assert difference(dark, seen.shot(figure, still=True)) < 4
+        seen.page.set_viewport_size({"width": 420, "height": 800})
+        seen.page.wait_for_timeout(300)
+        small = seen.shot(figure)
+        assert small.shape[1] <= 420
+        assert difference(small, seen.shot(figure, still=True)) < 5
+        assert seen.problems == []
+
+
+NO_WEBGL = """
+const getContext = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  return kind.startsWith("webgl") ? null : getContext.call(this, kind, ...rest);
+};
+"""
+
+
+def test_without_webgl_the_pictures_stay_and_nothing_is_loaded(browser: Browser, address: str):
+    with visit(browser, address, script=NO_WEBGL) as seen:
+        figure = seen.scene(seen.page.locator(".la-scene").first, state="failed")
+        assert seen.shot(figure).std() > 20
+        assert not [url for url in seen.requests if url.endswith("vtk-viewer.js")]
+        assert figure.locator(".la-live, .la-reset").count() == 0
+        assert seen.problems == []
+
+
+def test_a_scene_whose_data_is_missing_or_broken_stays_a_picture(browser: Browser, page_of_scenes: Path, address: str):
+    name = re.search(r'data-src="([^"]+)"', (page_of_scenes / "page.html").read_text())[1]
+    data = page_of_scenes / name
+    whole = data.read_text()
+    try:
+        data.write_text(whole.replace(' = "', ' = "AAAA'))
+        with visit(browser, address) as seen:
+            seen.scene(seen.page.locator(".la-scene").first, state="failed", patience=60)
+            figure = seen.page.locator(".la-scene").first
+            assert seen.shot(figure).std() > 20
+            seen.scene(seen.page.locator(".la-scene").nth(1))  # the next one is not held up
+        data.unlink()
+        with visit(browser, address) as seen:
+            seen.scene(seen.page.locator(".la-scene").first, state="failed")
+            seen.scene(seen.page.locator(".la-scene").nth(1))
+            assert all(name.rsplit("/")[-1] in said or "ERR_FILE_NOT_FOUND" in said for said in seen.problems)
+    finally:
+        data.write_text(whole)
+
+
+def test_an_address_cannot_make_the_viewer_open_something_else(browser: Browser, page_of_scenes: Path):
+    with served(page_of_scenes) as base, visit(browser, f"{base}page.html?fileURL={base}x.vtksz") as seen:
+        seen.scene(seen.page.locator(".la-scene").first, state="failed")
+        assert not [url for url in seen.requests if url.endswith((".vtksz", "vtk-viewer.js"))][1:]
+        assert seen.page.locator("p").count() > 5
+
+
+def test_keys_in_a_page_do_not_reach_scenes(browser: Browser, address: str):
+    with visit(browser, address) as seen:
+        figure = seen.scene(seen.page.locator(".la-scene").first)
+        start = seen.shot(figure)
+        seen.page.evaluate("document.activeElement.blur()")
+        for key in "wsvr3":
+            seen.page.keyboard.press(key)
+        assert difference(seen.shot(figure), start) < 0.1
+
+
+def test_a_printed_page_shows_the_pictures(browser: Browser, address: str):
+    with visit(browser, address) as seen:
+        figure = seen.scene(seen.page.locator(".la-scene").first)
+        seen.drag(figure, 90, 0)
+        seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        seen.page.emulate_media(media="print")
+        assert not figure.locator(".la-live").is_visible()
+        assert not figure.locator(".la-reset").is_visible()
+        assert figure.locator(".la-still").evaluate("one => getComputedStyle(one).opacity") == "1"

@@ -1,0 +1,194 @@
+"""The built site in a real browser: what a visitor sees, turns, presses and loads."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser
+
+from browser import difference, path_of, served, visit
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHT = 4_000_000  # bytes of a page with all its scenes, without the viewer
+
+pytest_plugins = ["browser"]
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The folder of the built site; it is built now where it is not there."""
+    html = ROOT / "_build" / "html"
+    if not (html / "index.html").exists():
+        done = subprocess.run(
+            [sys.executable, "-m", "lossatlas_book", "build"], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return html
+
+
+@pytest.fixture(scope="session", params=["file", "http"])
+def base(site: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The site's address, ending in a slash: from disk, and from localhost."""
+    if request.param == "file":
+        yield site.as_uri() + "/"
+    else:
+        with served(site) as address:
+            yield address
+
+
+def pages(site: Path) -> list[str]:
+    """Every page of the site, as paths under it."""
+    found = [path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html"))]
+    return [name for name in found if not name.startswith("_static")]
+
+
+def chapters(site: Path) -> list[str]:
+    return [name for name in pages(site) if name.startswith("book/")]
+
+
+def test_every_scene_of_the_book_comes_alive_turns_and_resets(browser: Browser, site: Path, base: str):
+    alive = 0
+    for name in chapters(site):
+        with visit(browser, base + name) as seen:
+            figures = seen.page.locator(".la-scene")
+            for number in range(figures.count()):
+                figure = seen.scene(figures.nth(number))
+                start = seen.shot(figure)
+                where = f"{name}, scene {number + 1}"
+                assert len(np.unique(start.reshape(-1, 3), axis=0)) > 300, where
+                assert difference(start, seen.shot(figure, still=True)) < 5, where
+                seen.drag(figure, 80, 25)
+                assert difference(seen.shot(figure), start) > 2, where
+                figure.locator(".la-reset").click()
+                assert difference(seen.shot(figure), start) < 0.2, where
+                alive += 1
+            viewers = [url for url in seen.requests if url.endswith("vtk-viewer.js")]
+            assert len(viewers) == bool(figures.count()), name
+            assert seen.problems == [], name
+    assert alive >= 3
+
+
+def test_a_page_is_not_too_heavy(browser: Browser, site: Path):
+    base = site.as_uri() + "/"
+    for name in chapters(site):
+        with visit(browser, base + name) as seen:
+            figures = seen.page.locator(".la-scene")
+            for number in range(figures.count()):
+                seen.scene(figures.nth(number))
+            seen.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+            seen.page.wait_for_load_state("networkidle")
+            files = {path_of(url, site, base) for url in seen.requests if not url.endswith("vtk-viewer.js")}
+            weight = sum(file.stat().st_size for file in files)
+            assert weight <= WEIGHT, f"{name}: {weight} bytes"
+
+
+def test_formulas_are_typeset(browser: Browser, site: Path, base: str):
+    raw = re.compile(r"\\[(\[]|\\(?:alpha|beta|theta|frac|lVert)\b|\$\$")
+    formulas = 0
+    for name in chapters(site):
+        with visit(browser, base + name) as seen:
+            expected = len(re.findall(r'class="math', (site / name).read_text(encoding="utf-8")))
+            if expected:
+                seen.page.wait_for_function(
+                    "count => document.querySelectorAll('mjx-container').length >= count", arg=expected
+                )
+            shown = seen.page.evaluate(
+                """() => {
+                  const copy = document.querySelector("main").cloneNode(true);
+                  copy.querySelectorAll("pre, code, script, mjx-container").forEach(one => one.remove());
+                  return copy.textContent;
+                }"""
+            )
+            assert not raw.search(shown), f"{name}: {raw.search(shown)}"
+            assert seen.page.locator("mjx-merror, [data-mjx-error]").count() == 0, name
+            formulas += expected
+    assert formulas > 0
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+def test_no_page_scrolls_sideways(browser: Browser, site: Path, width: int):
+    for name in pages(site):
+        with visit(browser, f"{site.as_uri()}/{name}", width=width, height=800) as seen:
+            seen.page.wait_for_timeout(200)
+            assert seen.page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+def test_without_scripts_the_pictures_are_there(browser: Browser, site: Path):
+    seen_pictures = 0
+    for name in chapters(site):
+        with visit(browser, f"{site.as_uri()}/{name}", java_script_enabled=False) as seen:
+            for picture in seen.page.locator(".la-still").all():
+                picture.scroll_into_view_if_needed()
+                assert picture.is_visible()
+                assert len(picture.get_attribute("alt")) > 40
+                box = picture.bounding_box()
+                assert box["width"] > 250
+                assert box["height"] == pytest.approx(box["width"] * 520 / 700, abs=2)
+                source = urljoin(f"{site.as_uri()}/{name}", picture.get_attribute("src"))
+                assert path_of(source, site, site.as_uri() + "/").stat().st_size > 5_000
+                seen_pictures += 1
+    assert seen_pictures >= 3
+
+
+class Links(HTMLParser):
+    """Everything that a page refers to, and every place in it that can be referred to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.places: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        for name in ("href", "src", "data-src"):
+            if values.get(name) and not (tag == "link" and values.get("rel") == "canonical"):
+                self.targets.append(values[name])
+        self.places |= {values[name] for name in ("id", "name") if values.get(name)}
+
+
+def test_links_lead_somewhere(site: Path):
+    read: dict[Path, Links] = {}
+
+    def parse(path: Path) -> Links:
+        if path not in read:
+            read[path] = Links()
+            read[path].feed(path.read_text(encoding="utf-8"))
+        return read[path]
+
+    broken = []
+    for name in pages(site):
+        page = site / name
+        for target in parse(page).targets:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            file = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            file = file / "index.html" if file.is_dir() else file
+            place = unquote(parts.fragment)
+            if not file.is_file():
+                broken.append(f"{name}: {target}")
+            elif place and file.suffix == ".html" and place not in parse(file).places:
+                broken.append(f"{name}: {target} (no such place)")
+    assert broken == []
+
+
+def test_the_site_follows_a_dark_theme(browser: Browser, site: Path):
+    name = next(name for name in chapters(site) if "la-scene" in (site / name).read_text(encoding="utf-8"))
+    with visit(browser, f"{site.as_uri()}/{name}", color_scheme="dark") as seen:
+        figure = seen.scene(seen.page.locator(".la-scene").first)
+        ground = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert np.array_equal(seen.shot(figure)[2, 2], [float(x) for x in re.findall(r"\d+", ground)[:3]])
+        behind = figure.evaluate(
+            "one => { const all = []; for (; one !== document.body; one = one.parentElement) "
+            "all.push(getComputedStyle(one).backgroundColor); return all; }"
+        )
+        assert set(behind) <= {"rgba(0, 0, 0, 0)", ground}
