@@ -1,4 +1,4 @@
-"""What the tests of pages share: a browser, a way to visit a page, and everything that went wrong on it."""
+"""What the tests of pages share: a way to visit a page and to see everything that went wrong on it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
-import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request
 
-from lossatlas_book import browser as browsers
 from lossatlas_book import serve
 
 OWN_HOSTS = ("127.0.0.1", "localhost")
@@ -82,15 +80,6 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
     """Mean absolute difference of two pictures, in 256ths."""
     assert one.shape == other.shape
     return float(np.abs(one - other).mean())
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A headless browser: the one that is there."""
-    with sync_playwright() as playwright:
-        running = browsers.launch(playwright)
-        yield running
-        running.close()
 
 
 @contextmanager

@@ -451,6 +451,7 @@ ALL = {
     "holes": lambda: figures.contour(with_holes()),
     "path": lambda: figures.path_over_contours(surface_of(), path_of()),
     "surface3d": lambda: figures.surface3d(surface_of(), clip=2),
+    "open": lambda: figures.surface3d(with_holes(), clim=(0.01, 50)),
     "panels": lambda: figures.panels({"a": surface_of(), "b": surface_of()}),
     "profile": lambda: figures.profile({"a": line_of()}),
     "loss_curves": lambda: figures.loss_curves({"a": history(1)}),

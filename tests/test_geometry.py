@@ -24,9 +24,7 @@ def surface_of(function, *, extent=1.0, points=41, betas=None, **attrs):
 
 def line_of(function, *, extent=1.0, points=41, **attrs):
     alphas = np.linspace(-extent, extent, points)
-    return xr.Dataset(
-        {"loss": ("alpha", function(alphas))}, {"alpha": alphas}, {"precision": "float64", **attrs}
-    )
+    return xr.Dataset({"loss": ("alpha", function(alphas))}, {"alpha": alphas}, {"precision": "float64", **attrs})
 
 
 def surface_from(values):
@@ -72,9 +70,7 @@ def test_sharpness_of_a_bowl_is_a_quarter_of_the_trace(radius):
 
 
 def test_sharpness_of_a_coarse_uneven_grid_is_still_exact_for_a_bowl():
-    surface = surface_of(
-        bowl, points=[-1, -0.8, -0.3, 0, 0.1, 0.5, 1.2], betas=[-1.5, -0.9, -0.5, 0, 0.4, 1.1]
-    )
+    surface = surface_of(bowl, points=[-1, -0.8, -0.3, 0, 0.1, 0.5, 1.2], betas=[-1.5, -0.9, -0.5, 0, 0.4, 1.1])
     assert geometry.sharpness(surface, 0.9) == pytest.approx(0.81 * 5 / 4, rel=1e-3)
 
 
@@ -86,9 +82,7 @@ def test_sharpness_of_a_line_is_the_mean_of_its_two_sides():
 def test_sharpness_counts_from_the_origin_loss_where_the_grid_has_no_point_at_the_origin():
     surface = surface_of(bowl, points=40, origin_loss=0.7)
     assert geometry.sharpness(surface, 0.5) == pytest.approx(0.25 * 5 / 4, rel=1e-4)
-    assert geometry.sharpness(surface.assign_attrs(origin_loss=0.0), 0.5) == pytest.approx(
-        0.7 + 0.3125, rel=1e-4
-    )
+    assert geometry.sharpness(surface.assign_attrs(origin_loss=0.0), 0.5) == pytest.approx(0.7 + 0.3125, rel=1e-4)
 
 
 def test_sharpness_beside_a_wall_does_not_ring():
@@ -189,9 +183,7 @@ def test_nonconvex_share_refuses_what_has_no_curvature():
 
 
 def test_roughness_is_what_a_quadratic_leaves():
-    assert geometry.roughness(surface_of(lambda a, b: bowl(a - 0.3, b) + a * b)) == pytest.approx(
-        0, abs=1e-12
-    )
+    assert geometry.roughness(surface_of(lambda a, b: bowl(a - 0.3, b) + a * b)) == pytest.approx(0, abs=1e-12)
     assert geometry.roughness(line_of(lambda a: a**2 - a)) == pytest.approx(0, abs=1e-12)
     assert geometry.roughness(surface_of(lambda a, b: 0 * a + 3)) == 0
     # A tiny fast ripple on a bowl of range 2.5 hardly changes the fit: its RMS is its amplitude over √2.
@@ -256,9 +248,7 @@ def test_a_double_well_has_two_components_between_its_minima_and_its_pass():
 
 
 def test_a_bowl_has_one_basin_whatever_rounding_does_to_its_floor():
-    flat = surface_of(
-        lambda a, b: np.float32(1 + 1e-9 * bowl(a, b)) + 1e-7 * np.sin(1e4 * a * b), precision="float32"
-    )
+    flat = surface_of(lambda a, b: np.float32(1 + 1e-9 * bowl(a, b)) + 1e-7 * np.sin(1e4 * a * b), precision="float32")
     assert geometry.persistence(flat).sizes["component"] > 10
     assert geometry.minima(flat) == 1 and geometry.barrier(flat) == 0
 
@@ -289,9 +279,7 @@ def test_what_is_not_finite_separates_components():
 grids = arrays(
     float,
     st.tuples(st.integers(3, 7), st.integers(3, 7)),
-    elements=st.one_of(
-        st.integers(0, 6).map(float), st.integers(0, 6).map(float), st.sampled_from([np.nan, np.inf])
-    ),
+    elements=st.one_of(st.integers(0, 6).map(float), st.integers(0, 6).map(float), st.sampled_from([np.nan, np.inf])),
 )
 
 
@@ -317,8 +305,7 @@ def test_measures_do_not_change_under_symmetries_and_shifts(values, shift, symme
     attrs = {"origin_loss": 2.0, "precision": "float64"}
     surfaces = [surface_from(v).assign_attrs(attrs) for v in (values, moved)]
     surfaces = [
-        s.assign_coords({d: np.linspace(-1, 1, s.sizes[d]) * side for d in ("alpha", "beta")})
-        for s in surfaces
+        s.assign_coords({d: np.linspace(-1, 1, s.sizes[d]) * side for d in ("alpha", "beta")}) for s in surfaces
     ]
     surfaces[1] = (surfaces[1] + shift).assign_attrs({**attrs, "origin_loss": 2.0 + shift})
     before, after = (geometry.measures(s, radius=side / 2, delta=1.5) for s in surfaces)
@@ -346,9 +333,7 @@ def test_measures_are_those_that_are_explained():
 def test_the_order_of_the_dimensions_does_not_matter():
     surface = surface_of(double_well, extent=1.6, betas=np.linspace(-1, 1, 23))
     turned = surface.transpose("beta", "alpha")
-    assert geometry.measures(turned, radius=0.5, delta=0.1) == geometry.measures(
-        surface, radius=0.5, delta=0.1
-    )
+    assert geometry.measures(turned, radius=0.5, delta=0.1) == geometry.measures(surface, radius=0.5, delta=0.1)
 
 
 def test_other_variables_are_measured_too():

@@ -548,6 +548,9 @@ def test_the_viewer_is_a_plain_script_written_once(tmp_path):
     assert "window.OfflineLocalView" in text
     assert "<script" not in text[:2000]
     assert "import.meta" not in text
+    assert "vtk-js/icon" not in text
+    assert "overflow:hidden}html" not in text
+    assert not re.search(r"(html|body)\s*\{", text)
     stamp = path.stat().st_mtime_ns
     assert publish.publish_viewer(tmp_path).stat().st_mtime_ns == stamp
 

@@ -17,7 +17,7 @@ from lossatlas_book import publish
 
 STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser_fixture"]
 pytestmark = pytest.mark.browser
 
 
@@ -100,7 +100,7 @@ def test_a_live_scene_is_the_picture_and_can_be_turned_zoomed_and_reset(browser:
         moved = seen.shot(figure)
         # Moved sideways, not turned: the middle of what is drawn is so many pixels further.
         middles = [np.argwhere(one.min(axis=2) < 250).mean(axis=0) for one in (start, moved)]
-        np.testing.assert_allclose(middles[1] - middles[0], [40, 60], atol=6)
+        np.testing.assert_allclose(middles[1] - middles[0], [40, 60], atol=12)  # perspective
         reset()
         assert seen.problems == []
 
@@ -135,11 +135,15 @@ def test_a_finger_scrolls_the_page_and_turns_a_chosen_scene(browser: Browser, ad
                 client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
             client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
-        swipe(0, -60)
-        seen.page.wait_for_function("scrollY > 20")
-        seen.page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+        for _ in range(2):
+            seen.page.evaluate("scrollTo(0, 0)")
+            swipe(0, -60)
+            seen.page.wait_for_function("scrollY > 20")
+        seen.page.evaluate("scrollTo(0, 0)")
+        assert difference(seen.shot(figure), start) < 0.1
         seen.page.touchscreen.tap(*middle)
-        assert seen.page.evaluate("document.activeElement.className") == "la-live"
+        seen.page.wait_for_function("document.activeElement.className === 'la-live'")
+        seen.page.wait_for_timeout(200)
         swipe(0, -60)
         seen.page.wait_for_timeout(200)
         assert seen.page.evaluate("scrollY") == 0

@@ -19,7 +19,7 @@ from browser import difference, path_of, served, visit
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHT = 4_000_000  # bytes of a page with all its scenes, without the viewer
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser_fixture"]
 pytestmark = pytest.mark.browser
 
 

@@ -73,7 +73,7 @@
     }
   }
 
-  function open(stage, data) {
+  function unpack(stage, data) {
     if (!data?.startsWith("UEsDB")) throw new Error("no scene data"); // how a zip file begins in base64
     // The viewer would follow the window's size by itself, down to none; `fit` does that with more care.
     const listen = window.addEventListener;
@@ -97,6 +97,11 @@
     throw new Error("the scene did not come up in time");
   }
 
+  function fail(figure, reason) {
+    figure.dataset.state = "failed"; // the picture stays
+    figure.dataset.reason = String(reason);
+  }
+
   async function enliven(figure) {
     const box = figure.querySelector(".la-view");
     const stage = document.createElement("div");
@@ -106,17 +111,17 @@
       await load(new URL(figure.dataset.src, document.baseURI).href);
       await load(VIEWER); // last, because the viewer takes over the page unless it is used at once
       box.append(stage);
-      const renderWindow = open(stage, window.laScenes[figure.dataset.scene]);
-      renderWindow.getInteractor().unbindEvents(); // its keys and wheel would act on the whole page
+      const renderWindow = unpack(stage, window.laScenes[figure.dataset.scene]);
+      renderWindow.getInteractor().unbindEvents(); // its keys, wheel and touches would act on the whole page
+      stage.firstElementChild.removeAttribute("tabindex");
+      stage.firstElementChild.style.touchAction = "auto";
       const renderer = await shown(renderWindow);
       const controls = direct(figure, box, stage, renderWindow, renderer);
       figure.dataset.state = "live";
       return controls;
     } catch (error) {
       stage.remove();
-      figure.dataset.state = "failed";
-      figure.dataset.reason = String(error);
-      return undefined;
+      throw error;
     }
   }
 
@@ -171,10 +176,14 @@
     }
 
     const pointers = new Map();
+    let before = view;
+    const choose = () => stage.focus({ preventScroll: true });
+    stage.addEventListener("click", choose); // a finger chooses by a tap: it may have come to scroll
     stage.addEventListener("pointerdown", (event) => {
-      stage.focus({ preventScroll: true });
+      if (event.pointerType !== "touch") choose();
       stage.setPointerCapture(event.pointerId);
       pointers.set(event.pointerId, event);
+      before = view;
       event.preventDefault();
     });
     stage.addEventListener("pointermove", (event) => {
@@ -190,6 +199,7 @@
       else turn((180 * x) / box.clientWidth, (180 * y) / box.clientWidth);
       pointers.set(event.pointerId, event);
     });
+    stage.addEventListener("pointercancel", () => change(before)); // the page scrolls instead
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
       stage.addEventListener(end, (event) => pointers.delete(event.pointerId));
     }
@@ -280,7 +290,7 @@
       const sleepers = live().filter((other) => !near.has(other));
       for (const other of sleepers.slice(0, Math.max(0, live().length + 1 - CONTEXTS))) controls.get(other).sleep();
       drawable ??= canDraw();
-      if (!drawable) figure.dataset.state = "failed";
+      if (!drawable) fail(figure, "no WebGL");
       else if (controls.has(figure)) controls.get(figure).wake();
       else controls.set(figure, await enliven(figure));
     }
@@ -290,10 +300,13 @@
       for (const { target, isIntersecting } of entries) {
         if (isIntersecting) {
           near.add(target);
-          queue = queue.then(() => show(target));
+          queue = queue.then(() => show(target)).catch((error) => fail(target, error));
         } else near.delete(target);
         const own = controls.get(target);
-        if (own) controls.delete(target), controls.set(target, own);
+        if (own) {
+          controls.delete(target);
+          controls.set(target, own);
+        }
       }
     }, { rootMargin: NEAR });
     for (const figure of figures) {

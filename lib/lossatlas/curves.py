@@ -38,9 +38,7 @@ def _members(entry: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
 def _band(ax: Axes, x: np.ndarray, rows: np.ndarray, *, label: str | None, **style) -> np.ndarray:
     """The mean of `rows` (seeds, points) over x with its 95% interval as a band; returns the mean."""
     means = [mean_interval(column) for column in rows.T]
-    middle, low, high = (
-        np.array([getattr(mean, name) for mean in means]) for name in ("mean", "low", "high")
-    )
+    middle, low, high = (np.array([getattr(mean, name) for mean in means]) for name in ("mean", "low", "high"))
     ax.plot(x, middle, label=label, **style)
     if len(rows) > 1:
         floor = np.where(rows > 0, rows, np.inf).min() / 2 if ax.get_yscale() == "log" else -np.inf
@@ -89,16 +87,12 @@ def profile(
         members = _members(entry)
         grids = [grid_values(line, variable) for line in members]
         if any(len(axes) != 1 for axes, _ in grids):
-            raise ValueError(
-                f"lines[{label!r}] is a surface; take a slice, as .sel(beta=0, method='nearest')"
-            )
+            raise ValueError(f"lines[{label!r}] is a surface; take a slice, as .sel(beta=0, method='nearest')")
         (alphas,), _ = grids[0]
         if any(not np.array_equal(axes[0], alphas) for axes, _ in grids):
             raise ValueError(f"lines[{label!r}]: the seeds have different values of alpha; expected one grid")
         rows = np.array([np.where(np.isfinite(values), values, np.nan) for _, values in grids])
-        middle = _band(
-            ax, alphas, rows, label=label, color=COLOURS[i % len(COLOURS)], ls=DASHES[i // len(COLOURS) % 4]
-        )
+        middle = _band(ax, alphas, rows, label=label, color=COLOURS[i % len(COLOURS)], ls=DASHES[i // len(COLOURS) % 4])
         seeds.add(len(members))
         known = np.isfinite(middle)
         if known.any():
@@ -112,9 +106,7 @@ def profile(
     ax.set(xlabel=axis_label(first, "alpha"), ylabel=value_label(first, variable))
     _quiet_grid(ax)
     _legend(ax, seeds)
-    return finish(
-        ax, f"{value_label(first, variable)} along α. ".capitalize() + "; ".join(sentences) + ".", title
-    )
+    return finish(ax, f"{value_label(first, variable)} along α. ".capitalize() + "; ".join(sentences) + ".", title)
 
 
 @styled
@@ -160,8 +152,7 @@ def loss_curves(
                 ls=DASHES[j % len(DASHES)],
             )
             sentences.append(
-                f"{label}, {name}: {number(middle[0])} after the first epoch, "
-                f"{number(middle[-1])} after the last"
+                f"{label}, {name}: {number(middle[0])} after the first epoch, {number(middle[-1])} after the last"
             )
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -202,9 +193,7 @@ def dots(
                 ax.plot([low, mean.high], [i + 0.27] * 2, color=INK, lw=1.6, solid_capstyle="butt")
             ax.plot(mean.mean, i + 0.27, "|", color=INK, ms=11, mew=2.4)
         missing = values.size - finite.size
-        names.append(
-            "\n".join(textwrap.wrap(condition, 18)) + (f"\n({missing} not finite)" if missing else "")
-        )
+        names.append("\n".join(textwrap.wrap(condition, 18)) + (f"\n({missing} not finite)" if missing else ""))
         sentences.append(
             f"{condition}: mean {interval_text(mean.mean, mean.low, mean.high)} over {mean.n} seeds"
             + (f", {missing} not finite" if missing else "")
@@ -216,9 +205,7 @@ def dots(
     ax.spines["left"].set_visible(False)
     what, _, direction = MEASURES.get(measure, "").partition("; ")
     lines = [f"{name}: {what}" if what else name, f"{direction}; bars: 95% interval".removeprefix("; ")]
-    ax.set_xlabel(
-        "\n".join(part for line in lines for part in textwrap.wrap(line, 50)), fontsize=10, linespacing=1.4
-    )
+    ax.set_xlabel("\n".join(part for line in lines for part in textwrap.wrap(line, 50)), fontsize=10, linespacing=1.4)
     _quiet_grid(ax, "x")
     return finish(ax, sentence(f"{name} of every seed. ") + "; ".join(sentences) + ".", title)
 
@@ -239,9 +226,7 @@ def curve_against(
     Seeds are small dots, their mean a line, its 95% interval a band.
     """
     if not groups or not all(groups.values()):
-        raise ValueError(
-            "groups: expected at least one label, each with the values of seeds at one x or more"
-        )
+        raise ValueError("groups: expected at least one label, each with the values of seeds at one x or more")
     ax = canvas(ax, (5.4, 3.6))
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")

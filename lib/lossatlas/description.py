@@ -19,9 +19,7 @@ def describe(surface: xr.Dataset, *, variable: str = "loss") -> str:
         where = np.unravel_index(index, values.shape)
         return ", ".join(f"{n} = {number(a[i])}" for n, a, i in zip(letters, axes, where, strict=True))
 
-    spans = " and ".join(
-        f"{n} from {number(a[0])} to {number(a[-1])}" for n, a in zip(letters, axes, strict=True)
-    )
+    spans = " and ".join(f"{n} from {number(a[0])} to {number(a[-1])}" for n, a in zip(letters, axes, strict=True))
     size = " × ".join(str(axis.size) for axis in axes)
     text = sentence(f"{value_label(surface, variable)} over {spans} ({size} points)")
     finite = np.isfinite(values)
@@ -29,9 +27,7 @@ def describe(surface: xr.Dataset, *, variable: str = "loss") -> str:
         return f"{text}: no value is finite."
     known = np.where(finite, values, np.nan)
     low, high = np.nanargmin(known), np.nanargmax(known)
-    origin = (
-        float(surface.attrs["origin_loss"]) if variable == "loss" and "origin_loss" in surface.attrs else None
-    )
+    origin = float(surface.attrs["origin_loss"]) if variable == "loss" and "origin_loss" in surface.attrs else None
     facts = [] if origin is None else [f"{number(origin)} at θ*"]
     facts += [
         f"lowest {number(values.flat[low])} at {place(low)}",

@@ -88,9 +88,7 @@ def mean_interval(values: Sequence[float]) -> Mean:
     values, _ = _finite(values, "values")
     n = len(values)
     mean = float(values.mean()) if n else float("nan")
-    half = (
-        float(stats.t.ppf(1 - LEVEL / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    )
+    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     return Mean(mean, mean - half, mean + half, n)
 
 
@@ -147,18 +145,14 @@ def difference(
         )
         ways = comb(n_a + n_b, n_a)
         spread = float(np.sqrt((a.var(ddof=1) * (n_a - 1) + b.var(ddof=1) * (n_b - 1)) / freedom))
-        unbias = np.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)) / np.sqrt(
-            freedom / 2
-        )
+        unbias = np.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)) / np.sqrt(freedom / 2)
         found = {
             "low": float(interval.low),
             "high": float(interval.high),
             "p": float(test.pvalue),
             "smallest_p": 2 / ways if ways <= n_permutations else 2 / (n_permutations + 1),
             "hedges_g": float(unbias * (mean_b - mean_a) / spread) if spread > 0 else float("nan"),
-            "smallest_detectable": float(
-                (t + stats.t.ppf(POWER, freedom)) * spread * np.sqrt(1 / n_a + 1 / n_b)
-            ),
+            "smallest_detectable": float((t + stats.t.ppf(POWER, freedom)) * spread * np.sqrt(1 / n_a + 1 / n_b)),
         }
     return Effect(mean_a, mean_b, mean_b - mean_a, n_a=n_a, n_b=n_b, left_out=a_left + b_left, **found)
 
@@ -229,17 +223,16 @@ def variance_components(values: Sequence[Sequence[float]]) -> VarianceComponents
 
     `values` is (seeds, planes); one-way random-effects analysis of variance: with mean squares between (MSB)
     and within (MSW) seeds, `between_planes = MSW` and `between_seeds = max(0, (MSB − MSW)/planes)`. Seeds
-    with a value that is not finite are left out. Shares are NaN where nothing varies. Raises ValueError for
-    fewer than two seeds or planes.
+    with a value that is not finite are left out. All NaN where fewer than two seeds remain; the shares are NaN
+    where nothing varies. Raises ValueError for fewer than two seeds or planes.
     """
     values = np.asarray(values, dtype=np.float64)
-    if values.ndim == 2:
-        values = values[np.isfinite(values).all(axis=1)]
     if values.ndim != 2 or min(values.shape) < 2:
-        raise ValueError(
-            f"values: shape {values.shape}, expected (seeds, planes), finite, at least 2 of each"
-        )
+        raise ValueError(f"values: shape {values.shape}, expected (seeds, planes), at least 2 of each")
+    values = values[np.isfinite(values).all(axis=1)]
     seeds, planes = values.shape
+    if seeds < 2:
+        return VarianceComponents(*[float("nan")] * 4, n_seeds=seeds, n_planes=planes)
     means = values.mean(axis=1)
     within = float(((values - means[:, None]) ** 2).sum() / (seeds * (planes - 1)))
     between = max(0.0, (planes * float(means.var(ddof=1)) - within) / planes)

@@ -186,14 +186,14 @@ def claims_table(verdicts: Sequence[Verdict]) -> Table:
         rows.append(
             (
                 (claim.text, claim.figure),
+                (outcome, verdict.note) if verdict.note else outcome,
                 (claim.measure.replace("_", " "), claim.compared, f"expected: {claim.expected}"),
                 (interval_text(effect.difference, effect.low, effect.high), *size),
                 (number(verdict.p_adjusted, 2), f"uncorrected {number(effect.p, 2)}"),
-                f"{effect.n_a} + {effect.n_b}",
-                (outcome, verdict.note) if verdict.note else outcome,
+                f"{effect.n_a}\u00a0+\u00a0{effect.n_b}",
             )
         )
-    headers = ("Claim", "Measure", "Difference [95% interval]", "p (Holm)", "Seeds", "Verdict")
+    headers = ("Claim", "Verdict", "Measure", "Difference [95% interval]", "p (Holm)", "Seeds")
     classes = tuple(f"la-{verdict.outcome}" for verdict in verdicts)
     return Table(headers, tuple(rows), to_records(verdicts), "la-claims", classes)
 

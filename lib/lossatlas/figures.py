@@ -96,8 +96,7 @@ def path_over_contours(
     ax.get_figure(root=True).draw_without_rendering()  # so that the axes know their place
     draw_path(ax, path, marks=marks)
     start, end = (
-        ", ".join(f"{letter} = {number(float(path[name][i]))}" for name, letter in LETTERS.items())
-        for i in (0, -1)
+        ", ".join(f"{letter} = {number(float(path[name][i]))}" for name, letter in LETTERS.items()) for i in (0, -1)
     )
     alt = f"The training path of {path.sizes['step']} points runs from {start} to {end}."
     if shares:

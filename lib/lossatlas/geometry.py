@@ -66,9 +66,7 @@ def sharpness(surface: xr.Dataset, radius: float, *, variable: str = "loss") -> 
     axes, values = grid_values(surface, variable)
     reach = min(min(-axis[0], axis[-1]) for axis in axes)
     if not 0 < radius <= reach * (1 + 1e-9):
-        raise ValueError(
-            f"radius={radius!r}: expected more than 0 and at most {reach:g}, where the grid ends"
-        )
+        raise ValueError(f"radius={radius!r}: expected more than 0 and at most {reach:g}, where the grid ends")
     if len(axes) == 1:
         points = [np.array([-radius, radius])]
     else:
@@ -88,18 +86,12 @@ def basin_area(surface: xr.Dataset, delta: float, *, variable: str = "loss") -> 
         raise ValueError(f"delta={delta!r}: expected a finite rise of the loss, zero or more")
     _, values = grid_values(surface, variable)
     origin = origin_value(surface, variable=variable)
-    return (
-        float((np.isfinite(values) & (values <= origin + delta)).mean())
-        if np.isfinite(origin)
-        else float("nan")
-    )
+    return float((np.isfinite(values) & (values <= origin + delta)).mean()) if np.isfinite(origin) else float("nan")
 
 
 def _second_difference(axis: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Second derivative along the first dimension at interior points, for uneven steps too."""
-    before, after = (
-        step.reshape(-1, *[1] * (values.ndim - 1)) for step in (np.diff(axis)[:-1], np.diff(axis)[1:])
-    )
+    before, after = (step.reshape(-1, *[1] * (values.ndim - 1)) for step in (np.diff(axis)[:-1], np.diff(axis)[1:]))
     slopes = (values[1:-1] - values[:-2]) / before, (values[2:] - values[1:-1]) / after
     return 2 * (slopes[1] - slopes[0]) / (before + after)
 
@@ -132,9 +124,7 @@ def nonconvex_share(surface: xr.Dataset, tolerance: float | None = None, *, vari
     """
     axes, values = grid_values(surface, variable)
     if min(values.shape) < 3:
-        raise ValueError(
-            f"surface of {values.shape} points: expected at least 3 along each axis for curvature"
-        )
+        raise ValueError(f"surface of {values.shape} points: expected at least 3 along each axis for curvature")
     if tolerance is not None and not tolerance >= 0:
         raise ValueError(f"tolerance={tolerance!r}: expected zero or more")
     inner = (slice(1, -1),) * values.ndim
@@ -269,9 +259,7 @@ def persistence(surface: xr.Dataset, *, variable: str = "loss") -> xr.Dataset:
                         rows.append((flat[younger], flat[point], younger))
     rows += [(flat[point], np.inf, point) for point in parent if parent[point] == point]
     rows.sort(key=lambda row: (row[0] - row[1], row[0]))
-    birth, death, where = (
-        (np.array(column) for column in zip(*rows, strict=True)) if rows else np.empty((3, 0))
-    )
+    birth, death, where = (np.array(column) for column in zip(*rows, strict=True)) if rows else np.empty((3, 0))
     places = np.unravel_index(where.astype(int), padded.shape)
     columns = {"birth": birth, "death": death, "persistence": death - birth}
     columns |= {name: axis[place - 1] for name, axis, place in zip(DIMENSIONS, axes, places, strict=False)}

@@ -18,18 +18,14 @@ def grid_values(surface: xr.Dataset, variable: str = "loss") -> tuple[tuple[np.n
     Raises ValueError for a variable or dimension that is not there, or an axis that does not increase.
     """
     if variable not in surface.data_vars:
-        raise ValueError(
-            f"variable={variable!r} is not in the surface; expected one of {list(surface.data_vars)}"
-        )
+        raise ValueError(f"variable={variable!r} is not in the surface; expected one of {list(surface.data_vars)}")
     array = surface[variable]
     dimensions = DIMENSIONS[: array.ndim]
     if array.ndim not in (1, 2) or set(array.dims) != set(dimensions):
         raise ValueError(f'{variable} has dimensions {array.dims}; expected ("alpha", "beta") or ("alpha",)')
     missing = [name for name in dimensions if name not in surface.coords]
     if missing:
-        raise ValueError(
-            f"surface has no coordinate {missing[0]!r}; expected one value of it for each grid point"
-        )
+        raise ValueError(f"surface has no coordinate {missing[0]!r}; expected one value of it for each grid point")
     axes = tuple(surface[name].to_numpy().astype(np.float64) for name in dimensions)
     for name, axis in zip(dimensions, axes, strict=True):
         if axis.size < 2 or not (np.diff(axis) > 0).all():
@@ -73,9 +69,7 @@ def interpolator(axes: Sequence[np.ndarray], values: np.ndarray) -> Callable[...
             lows.append(low[corner])
             highs.append(high[corner])
             # A point on a side of its cell does not depend on the corners across.
-            across = np.any(
-                [abs(share - 1 + step) < 1e-9 for share, step in zip(along, steps, strict=True)], 0
-            )
+            across = np.any([abs(share - 1 + step) < 1e-9 for share, step in zip(along, steps, strict=True)], 0)
             known = known & (finite[corner] | across)
         return np.where(known, np.clip(smooth(*points), np.min(lows, 0), np.max(highs, 0)), np.nan)
 

@@ -58,9 +58,7 @@ class Table:
             for i, (header, cell) in enumerate(zip(self.headers, row, strict=True)):
                 tag, scope = ("th", ' scope="row"') if i == 0 else ("td", "")
                 main, *small = [cell] if isinstance(cell, str) else cell
-                inside = html.escape(main) + "".join(
-                    f"<br><small>{html.escape(text)}</small>" for text in small
-                )
+                inside = html.escape(main) + "".join(f"<br><small>{html.escape(text)}</small>" for text in small)
                 cells.append(f'<{tag}{scope} data-label="{html.escape(header)}">{inside}</{tag}>')
             start = f'<tr class="{css}">' if css else "<tr>"
             lines.append(f"{start}{''.join(cells)}</tr>")
@@ -71,6 +69,4 @@ class Table:
             texts = (cell if isinstance(cell, str) else "; ".join(cell) for cell in cells)
             return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |"
 
-        return (
-            "\n".join([line(self.headers), line(["---"] * len(self.headers)), *map(line, self.rows)]) + "\n"
-        )
+        return "\n".join([line(self.headers), line(["---"] * len(self.headers)), *map(line, self.rows)]) + "\n"

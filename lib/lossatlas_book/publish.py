@@ -21,6 +21,8 @@ SCENES = PurePosixPath("_static/scenes")
 VIEWER = "vtk-viewer.js"
 FIGURE = re.compile(r'<figure class="la-scene" data-scene="(?P<id>[0-9a-f]{12})".*?</figure>', re.DOTALL)
 STILL = re.compile(r'(?<=src=")data:image/webp;base64,(?P<still>[A-Za-z0-9+/=\s]+)(?=")')
+STYLE = re.compile(r'\.textContent = "(?:[^"\\]|\\.)*"')
+ICONS = re.compile(r"\w+&&\[16,32,96,160,196\]\.forEach\(.{0,300}?\.appendChild\(\w+\)\}\)")
 DATA = re.compile(r'<script\b[^>]*class="la-data"[^>]*>(?P<data>[A-Za-z0-9+/=\s]*)</script>\s*')
 
 
@@ -78,11 +80,14 @@ def publish_viewer(static: Path | str) -> Path:
     page = Path(HTML_VIEWER_PATH).read_text(encoding="utf-8")
     module = re.search(r'<script type="module">(.*?)</script>', page, re.DOTALL)
     if not module or "OfflineLocalView" not in module[1]:
-        raise RuntimeError(
-            f"trame-vtk's {Path(HTML_VIEWER_PATH).name} no longer holds the viewer as one module"
-        )
+        raise RuntimeError(f"trame-vtk's {Path(HTML_VIEWER_PATH).name} no longer holds the viewer as one module")
+    # It was made to have a page to itself: its icons come from its maker's host, and its style stops scrolling.
+    text = STYLE.sub('.textContent = ""', ICONS.sub("null", module[1]), count=1)
+    for left in ("https://kitware.github.io/vtk-js/icon", "html{overflow"):
+        if left in text:
+            raise RuntimeError(f"trame-vtk's viewer has changed: {left!r} must not get onto the site's pages")
     path = Path(static, VIEWER)
-    _write(path, f'(() => {{\n"use strict";\nconst global = window;\n{module[1]}\n}})();\n'.encode())
+    _write(path, f'(() => {{\n"use strict";\nconst global = window;\n{text}\n}})();\n'.encode())
     return path
 
 
