@@ -55,8 +55,9 @@ def site() -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
     """A headless browser, as Playwright's object; software WebGL is on."""
-    from lossatlas_book.browser import launch
     from playwright.sync_api import sync_playwright
+
+    from lossatlas_book.browser import launch
 
     with sync_playwright() as playwright:
         running = launch(playwright)

@@ -25,9 +25,7 @@ def made_up_data(shape, *, classes=10, loss="cross_entropy", n=60, length=None, 
         if loss == "bce_with_logits":
             targets = (targets % 2).float()[:, None]
     split = (inputs, targets)
-    return SimpleNamespace(
-        name="made-up", train=split, test=split, classes=tuple(map(str, range(classes))), loss=loss
-    )
+    return SimpleNamespace(name="made-up", train=split, test=split, classes=tuple(map(str, range(classes))), loss=loss)
 
 
 DATA = {
@@ -90,9 +88,7 @@ def plain_loop(model, plane, data, *, loss, alphas, betas=None):
                 steps = (c * d[name] for c, d in zip(point, plane.directions, strict=True))
                 parameter.copy_(plane.origin[name] + sum(steps))
             losses, correct = score(model(data[0]), data[1])
-            found.append(
-                (losses.double().mean().item(), np.nan if correct is None else correct.double().mean().item())
-            )
+            found.append((losses.double().mean().item(), np.nan if correct is None else correct.double().mean().item()))
     shape = (len(alphas),) if betas is None else (len(alphas), len(betas))
     losses, correct = np.array(found).T
     return losses.reshape(shape), correct.reshape(shape)

@@ -255,9 +255,7 @@ with bar(total=10, description="surface", unit="point") as shown:
 
 
 def test_the_time_left_comes_from_the_last_execution(tmp_path):
-    progress = execute.Progress(
-        console.Step("execute", "x"), cells=3, seconds=[0, 100, 200], bars=tmp_path / "no"
-    )
+    progress = execute.Progress(console.Step("execute", "x"), cells=3, seconds=[0, 100, 200], bars=tmp_path / "no")
     progress.line("Executing Cell 2----")
     assert progress.current.detail == "cell 2 of 3, about 5 min 00 s left"
 
@@ -382,9 +380,7 @@ def test_a_page_opened_from_disk_is_complete_and_asks_nobody(small_site, browser
 
 def make(*arguments: str) -> subprocess.CompletedProcess:
     """make in the project's root, as called from a shell and not from the make that runs the tests."""
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"
-    }
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
     return subprocess.run(["make", *arguments], cwd=ROOT, env=env, capture_output=True, text=True)
 
 

@@ -7,18 +7,18 @@ import os
 import numpy as np
 import pytest
 import torch
-from lossatlas import datasets, decoding, rawfiles
-from lossatlas.datasets import DATASETS, DatasetUnavailable, fixed_sample, load_dataset
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
+
+from lossatlas import datasets, decoding, rawfiles
+from lossatlas.datasets import DATASETS, DatasetUnavailable, fixed_sample, load_dataset
 
 # --- scaling and splitting --------------------------------------------------------------------------------
 
 
 def test_seismic_bumps_is_scaled_as_documented():
     rows = (
-        b"a,b,W,20000,500,-50,25,c,7,1,2,3,4,5,6,8,15000,10000,1\n"
-        b"d,a,N,100000,1000,100,-100,a,0,0,0,0,0,0,0,0,0,0,0\n"
+        b"a,b,W,20000,500,-50,25,c,7,1,2,3,4,5,6,8,15000,10000,1\nd,a,N,100000,1000,100,-100,a,0,0,0,0,0,0,0,0,0,0,0\n"
     )
     inputs, targets = decoding.decode_seismic(rows)
     expected = [
@@ -146,9 +146,7 @@ def test_a_missing_real_dataset_is_skipped_but_fails_in_ci(monkeypatch, ci, outc
         real("mnist")
 
 
-def check_images(
-    data, *, train: list[int], test: list[int], mean: list[float], deviation: list[float]
-) -> None:
+def check_images(data, *, train: list[int], test: list[int], mean: list[float], deviation: list[float]) -> None:
     """Counts of each class, and the channels' mean and deviation over the train split as published."""
     inputs, targets = data.train
     assert targets.bincount().tolist() == train and data.test[1].bincount().tolist() == test

@@ -33,9 +33,7 @@ def test_layer_normalization_and_none():
         if theta.dim() >= 2:
             assert float(layer.eta[name].norm()) == pytest.approx(float(theta.norm()), rel=1e-5)
             assert float(plain.eta[name].std()) == pytest.approx(0.1, rel=0.2)
-            assert vectors.cosine({"w": layer.eta[name]}, {"w": plain.eta[name]}) == pytest.approx(
-                1, abs=1e-6
-            )
+            assert vectors.cosine({"w": layer.eta[name]}, {"w": plain.eta[name]}) == pytest.approx(1, abs=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
@@ -50,9 +48,7 @@ def test_filter_normalized_steps_scale_with_the_weights(factor, seed):
 
 
 def test_a_zero_filter_stays_put():
-    d = normalize_direction({"w": torch.ones(2, 3)}, {"w": torch.tensor([[0.0] * 3, [1.0] * 3])}, "filter")[
-        "w"
-    ]
+    d = normalize_direction({"w": torch.ones(2, 3)}, {"w": torch.tensor([[0.0] * 3, [1.0] * 3])}, "filter")["w"]
     assert not d[0].any() and float(d[1].norm()) == pytest.approx(3**0.5)
 
 
@@ -101,10 +97,7 @@ def test_other_architectures_are_refused_by_the_first_difference():
 
 def path(n=7, seed=0):
     torch.manual_seed(seed)
-    return [
-        {"w": torch.randn(5, 4, dtype=torch.float64), "b": torch.randn(4, dtype=torch.float64)}
-        for _ in range(n)
-    ]
+    return [{"w": torch.randn(5, 4, dtype=torch.float64), "b": torch.randn(4, dtype=torch.float64)} for _ in range(n)]
 
 
 def test_pca_plane_agrees_with_scikit_learn():

@@ -62,9 +62,7 @@ def test_the_rnn_by_the_recurrence():
     state = torch.zeros(3, 9)
     for t in range(text.shape[1]):
         one_hot = torch.eye(20)[text[:, t]]
-        state = torch.tanh(
-            one_hot @ r.weight_ih_l0.T + r.bias_ih_l0 + state @ r.weight_hh_l0.T + r.bias_hh_l0
-        )
+        state = torch.tanh(one_hot @ r.weight_ih_l0.T + r.bias_ih_l0 + state @ r.weight_hh_l0.T + r.bias_hh_l0)
         torch.testing.assert_close(model(text)[:, :, t], model.output(state), rtol=1e-4, atol=1e-5)
 
 

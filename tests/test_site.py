@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,23 +14,9 @@ from playwright.sync_api import Browser
 
 from browser import difference, path_of, served, visit
 
-ROOT = Path(__file__).resolve().parent.parent
 WEIGHT = 4_000_000  # bytes of a page with all its scenes, without the viewer
 
-pytest_plugins = ["browser_fixture"]
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="session")
-def site() -> Path:
-    """The folder of the built site; it is built now where it is not there."""
-    html = ROOT / "_build" / "html"
-    if not (html / "index.html").exists():
-        done = subprocess.run(
-            [sys.executable, "-m", "lossatlas_book", "build"], cwd=ROOT, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    return html
 
 
 @pytest.fixture(scope="session", params=["file", "http"])

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from lossatlas import decoding, rawfiles, sources
 from lossatlas.datasets import DatasetUnavailable, load_dataset
-from PIL import Image
 
 # --- handmade files ---------------------------------------------------------------------------------------
 
@@ -112,9 +113,7 @@ def test_a_png_becomes_the_binary_layout_of_cifar10():
 
 def test_arff_rows_survive_comments_blanks_and_line_endings():
     rows = decoding.arff_form(ARFF.encode())
-    assert (
-        rows == decoding.arff_form(ARFF.replace("\r\n", "\n").rstrip().encode()) == decoding.arff_form(rows)
-    )
+    assert rows == decoding.arff_form(ARFF.replace("\r\n", "\n").rstrip().encode()) == decoding.arff_form(rows)
     assert rows.count(b"\n") == 2 and rows.startswith(b"a,b,W,20000")
 
 
@@ -150,9 +149,7 @@ def test_the_announcement_goes_where_progress_goes(nothing_else, tmp_path, monke
 @pytest.mark.parametrize("place", [".", "mnist"])
 @pytest.mark.parametrize("zipped", [False, True])
 def test_lossatlas_data_folders_are_read_where_they_are(nothing_else, tmp_path, monkeypatch, place, zipped):
-    contents = (
-        {f"{file}.gz": gzip.compress(data) for file, data in TINY_MNIST.items()} if zipped else TINY_MNIST
-    )
+    contents = {f"{file}.gz": gzip.compress(data) for file, data in TINY_MNIST.items()} if zipped else TINY_MNIST
     write(tmp_path / "mine" / place, contents)
     monkeypatch.setenv("LOSSATLAS_DATA", os.pathsep.join([str(tmp_path / "no such"), str(tmp_path / "mine")]))
     before = sorted((tmp_path / "mine").rglob("*"))
@@ -245,8 +242,7 @@ def test_a_reader_never_meets_a_half_written_file(tmp_path):
     contents = {"file": bytes(1_000_000)}
     rawfiles._keep(contents, tmp_path)
     writers = [
-        threading.Thread(target=lambda: [rawfiles._keep(contents, tmp_path) for _ in range(30)])
-        for _ in range(2)
+        threading.Thread(target=lambda: [rawfiles._keep(contents, tmp_path) for _ in range(30)]) for _ in range(2)
     ]
     for writer in writers:
         writer.start()

@@ -13,9 +13,7 @@ REQUEST = {"model": "cnn-1", "seed": 0, "grid": [0, 1]}
 
 def dataset(value=1.0):
     values = np.array([[value, np.inf], [np.nan, -2.5]])
-    return xr.Dataset(
-        {"loss": (("alpha", "beta"), values)}, {"alpha": [0.0, 1.0], "beta": [0.0, 1.0]}, {"n": 3}
-    )
+    return xr.Dataset({"loss": (("alpha", "beta"), values)}, {"alpha": [0.0, 1.0], "beta": [0.0, 1.0]}, {"n": 3})
 
 
 def never():

@@ -32,11 +32,7 @@ def test_a_surface_from_nothing_is_what_the_steps_by_hand_give(study):
     split = la.datasets.fixed_sample(data.test, 50)
     by_hand = la.evaluate(model, la.random_plane(model), split, alphas=np.linspace(-1, 1, 5), progress=False)
     np.testing.assert_allclose(found.loss, by_hand.loss, rtol=1e-5)
-    assert (
-        found.attrs["n_samples"] == 50
-        and found.attrs["training_seed"] == 3
-        and found.attrs["split"] == "test"
-    )
+    assert found.attrs["n_samples"] == 50 and found.attrs["training_seed"] == 3 and found.attrs["split"] == "test"
 
 
 def test_what_is_stored_is_not_computed_again(study, monkeypatch):
@@ -61,10 +57,7 @@ def test_the_label_is_for_people_and_everything_else_is_asked(study):
     assert study.surface(renamed, 0, slice=SLICE).attrs["key"] == one.attrs["key"]
     wider = Condition(QUICK.label, QUICK.dataset, QUICK.model, QUICK.recipe, {"depth": 2, "width": 9})
     assert study.surface(wider, 0, slice=SLICE).attrs["key"] != one.attrs["key"]
-    assert (
-        study.surface(QUICK, 0, slice=Slice(points=5, samples=50, plane_seed=1)).attrs["key"]
-        != one.attrs["key"]
-    )
+    assert study.surface(QUICK, 0, slice=Slice(points=5, samples=50, plane_seed=1)).attrs["key"] != one.attrs["key"]
 
 
 def test_weights_of_the_first_seed_are_beside_the_surfaces_those_of_others_in_the_cache(study, tmp_path):

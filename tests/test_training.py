@@ -44,11 +44,7 @@ def test_the_same_seed_gives_the_same_weights(optimizer):
     runs = []
     for seed in (0, 0, 1):
         model, data = table_1("feedforward-4")
-        runs.append(
-            fit(
-                model, data, recipe=Recipe(optimizer, 0.01, epochs=2, batch_size=7), seed=seed, progress=False
-            )
-        )
+        runs.append(fit(model, data, recipe=Recipe(optimizer, 0.01, epochs=2, batch_size=7), seed=seed, progress=False))
     a, b, c = (vectors.flatten(run.params) for run in runs)
     assert torch.equal(a, b) and not torch.equal(a, c)
 
@@ -73,9 +69,7 @@ def test_checkpoints_by_step_and_by_epoch():
     assert torch.equal(run.checkpoints[0]["weight"], start["weight"])
     assert torch.equal(run.checkpoints[-1]["weight"], run.params["weight"])
     model, _ = linear_problem()
-    assert fit(
-        model, data, recipe=Recipe(batch_size=10, epochs=3, checkpoint_every=0), progress=False
-    ).steps == (
+    assert fit(model, data, recipe=Recipe(batch_size=10, epochs=3, checkpoint_every=0), progress=False).steps == (
         0,
         4,
         8,

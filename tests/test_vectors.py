@@ -44,9 +44,7 @@ def test_filter_norms_slice_by_slice():
 
 def test_the_first_difference_is_named(pair):
     a, b = pair
-    with pytest.raises(
-        ValueError, match=r"other differs at parameter 'w': shape \(4, 3\), expected \(3, 4\)"
-    ):
+    with pytest.raises(ValueError, match=r"other differs at parameter 'w': shape \(4, 3\), expected \(3, 4\)"):
         vectors.check_same_shape(a, {**b, "w": b["w"].T}, what="other")
     with pytest.raises(ValueError, match="no parameter 'k'"):
         vectors.check_same_shape(a, {"w": b["w"], "b": b["b"]}, what="other")

@@ -69,9 +69,7 @@ def load_dataset(name: str, *, sequence_length: int | None = None, root: str | P
         raise ValueError(f"dataset {name!r} is unknown: expected one of {DATASETS}")
     if name != "shakespeare":
         if sequence_length is not None:
-            raise ValueError(
-                f"sequence_length={sequence_length!r}: {name} has no sequences, only shakespeare has"
-            )
+            raise ValueError(f"sequence_length={sequence_length!r}: {name} has no sequences, only shakespeare has")
         return LOADERS[name](root)
     return _shakespeare(root, sequence_length=SEQUENCE_LENGTH if sequence_length is None else sequence_length)
 
@@ -97,10 +95,7 @@ def shuffle_and_split(inputs: np.ndarray, targets: np.ndarray) -> tuple[Split, S
     """Train (75%, rounded down) and test parts after a shuffle by NumPy's default generator, seed 0."""
     order = np.random.default_rng(SPLIT_SEED).permutation(len(inputs))
     cut = int(TRAIN_SHARE * len(inputs))
-    parts = [
-        (torch.from_numpy(inputs[rows]), torch.from_numpy(targets[rows]))
-        for rows in (order[:cut], order[cut:])
-    ]
+    parts = [(torch.from_numpy(inputs[rows]), torch.from_numpy(targets[rows])) for rows in (order[:cut], order[cut:])]
     return parts[0], parts[1]
 
 
@@ -115,14 +110,10 @@ def windows(characters: np.ndarray, length: int) -> Split:
     """Windows (N, L) of coded characters that do not overlap, and the character after each position."""
     number = (len(characters) - 1) // length
     if number < 1:
-        raise ValueError(
-            f"sequence_length={length}: expected less than the {len(characters)} characters of a split"
-        )
+        raise ValueError(f"sequence_length={length}: expected less than the {len(characters)} characters of a split")
     used = number * length
     inputs, targets = characters[:used], characters[1 : used + 1]
-    return tuple(
-        torch.from_numpy(part.astype(np.int64).reshape(number, length)) for part in (inputs, targets)
-    )
+    return tuple(torch.from_numpy(part.astype(np.int64).reshape(number, length)) for part in (inputs, targets))
 
 
 def _images(pixels: np.ndarray, labels: np.ndarray) -> Split:
@@ -197,11 +188,7 @@ def _seismic_bumps(root) -> Dataset:
 
 
 def _shakespeare(root, *, sequence_length: int) -> Dataset:
-    if (
-        isinstance(sequence_length, bool)
-        or not isinstance(sequence_length, int | np.integer)
-        or sequence_length < 1
-    ):
+    if isinstance(sequence_length, bool) or not isinstance(sequence_length, int | np.integer) or sequence_length < 1:
         raise ValueError(f"sequence_length={sequence_length!r}: expected a whole number of at least 1")
     files, source = find_files("shakespeare", root)
     text = np.frombuffer(files["tinyshakespeare.txt"], np.uint8)  # ASCII: a byte is a character
@@ -224,9 +211,7 @@ def _digits(root) -> Dataset:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    train, test = shuffle_and_split(
-        (bunch.images[:, None] / 16).astype(np.float32), bunch.target.astype(np.int64)
-    )
+    train, test = shuffle_and_split((bunch.images[:, None] / 16).astype(np.float32), bunch.target.astype(np.int64))
     return Dataset(
         "digits",
         train,
@@ -251,8 +236,7 @@ def _breast_cancer(root) -> Dataset:
         test,
         tuple(map(str, bunch.target_names)),
         "scikit-learn",
-        "Each attribute minus the train split's mean over its deviation; 75/25 split after a shuffle "
-        "with seed 0.",
+        "Each attribute minus the train split's mean over its deviation; 75/25 split after a shuffle with seed 0.",
         "Breast Cancer Wisconsin (Diagnostic): Wolberg, Mangasarian, Street and Street, 1995; UCI Machine "
         "Learning Repository, data set 17, CC BY 4.0, as scikit-learn carries it",
         "bce_with_logits",

@@ -28,9 +28,7 @@ def cifar_form(image: bytes, labels: list[int]) -> bytes:
 def decode_idx(contents: bytes) -> np.ndarray:
     """The array of an IDX file of bytes: two zeros, the type 8, the rank, big-endian sizes, the values."""
     if contents[:3] != b"\0\0\x08":
-        raise ValueError(
-            f"IDX file starts with {contents[:3]!r}: expected {bytes([0, 0, 8])!r} (unsigned bytes)"
-        )
+        raise ValueError(f"IDX file starts with {contents[:3]!r}: expected {bytes([0, 0, 8])!r} (unsigned bytes)")
     rank = contents[3]
     shape = np.frombuffer(contents, ">u4", count=rank, offset=4)
     return np.frombuffer(contents, np.uint8, offset=4 + 4 * rank).reshape(shape.astype(int))
@@ -64,7 +62,5 @@ def decode_seismic(contents: bytes) -> tuple[np.ndarray, np.ndarray]:
     scaled = []
     for column, scale in zip(columns[:-1], SEISMIC_COLUMNS.values(), strict=True):
         letters = isinstance(scale, str)
-        scaled.append(
-            [scale.index(value) for value in column] if letters else np.array(column, float) / scale
-        )
+        scaled.append([scale.index(value) for value in column] if letters else np.array(column, float) / scale)
     return np.stack(scaled, axis=1).astype(np.float32), np.array(columns[-1], np.float32)[:, None]

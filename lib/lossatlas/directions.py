@@ -81,9 +81,7 @@ def normalize_direction(direction: Mapping[str, Tensor], origin: Mapping[str, Te
     return vectors.combine(lambda d, theta: d * (size(theta) / (size(d) + EPSILON)), direction, origin)
 
 
-def moving_parameters(
-    origin: Mapping[str, Tensor], layers: Sequence[str] | None, include_biases: bool
-) -> set:
+def moving_parameters(origin: Mapping[str, Tensor], layers: Sequence[str] | None, include_biases: bool) -> set:
     """Names of the parameters that a direction moves.
 
     ``layers`` are names of layers or parameters (a layer stands for all its parameters); None is all.
@@ -130,10 +128,7 @@ def random_direction(
         for name, tensor in origin.items()
     }
     direction = normalize_direction(drawn, origin, normalize)
-    return {
-        name: scale * tensor if name in moving else torch.zeros_like(tensor)
-        for name, tensor in direction.items()
-    }
+    return {name: scale * tensor if name in moving else torch.zeros_like(tensor) for name, tensor in direction.items()}
 
 
 def random_plane(
@@ -208,9 +203,7 @@ def pca_plane(checkpoints: Sequence[Point], *, center: bool = False, include_bia
     moving = moving_parameters(origin, None, include_biases)
     part = {name: tensor for name, tensor in origin.items() if name in moving}
     end = vectors.flatten(part)
-    matrix = torch.stack(
-        [vectors.flatten({name: point[name] for name in part}) - end for point in points[:-1]]
-    )
+    matrix = torch.stack([vectors.flatten({name: point[name] for name in part}) - end for point in points[:-1]])
     if center:
         matrix = matrix - matrix.mean(0)
     _, singular, right = torch.linalg.svd(matrix.double(), full_matrices=False)

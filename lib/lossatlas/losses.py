@@ -97,11 +97,7 @@ def check_targets(loss: str | Callable, shape: tuple[int, ...], targets: Tensor)
         low, high, ceiling = int(targets.min()), int(targets.max()), shape[1] - 1
     else:
         if targets.numel() != math.prod(shape):
-            raise ValueError(
-                f"targets: shape {tuple(targets.shape)} does not fit outputs of shape {shape} ({loss})"
-            )
+            raise ValueError(f"targets: shape {tuple(targets.shape)} does not fit outputs of shape {shape} ({loss})")
         low, high, ceiling = float(targets.min()), float(targets.max()), 1
     if loss != "mse" and not 0 <= low <= high <= ceiling:
-        raise ValueError(
-            f"targets: values from {low:g} to {high:g}; {loss} on this model expects 0 to {ceiling}"
-        )
+        raise ValueError(f"targets: values from {low:g} to {high:g}; {loss} on this model expects 0 to {ceiling}")

@@ -78,9 +78,7 @@ def _idx_files(folder: Path, images: type) -> dict[str, bytes]:
 def _cifar_batches(folder: Path, images: type) -> dict[str, bytes]:
     parts = [images(folder, train=True, download=True), images(folder, train=False)]
     pixels = [part.data.transpose(0, 3, 1, 2).reshape(-1, 3072) for part in parts]
-    rows = [
-        np.column_stack([np.uint8(part.targets), planes]) for part, planes in zip(parts, pixels, strict=True)
-    ]
+    rows = [np.column_stack([np.uint8(part.targets), planes]) for part, planes in zip(parts, pixels, strict=True)]
     batches = np.concatenate(rows).reshape(len(CIFAR10), -1)
     return {file: batch.tobytes() for file, batch in zip(CIFAR10, batches, strict=True)}
 
@@ -193,12 +191,8 @@ CIFAR10 = {
     "data_batch_5.bin": "md5:53f37980c15c3d472c316c40844f3f0d",
     "test_batch.bin": "md5:803d5f7f4d78ea53de84dbe85f74fb6d",
 }
-SEISMIC_BUMPS = {
-    "seismic-bumps.arff": "sha256:80be804a920bbf83300abba32e7a4e572e5009afa3e4c30e470d1d7a8617e5f6"
-}
-SHAKESPEARE = {
-    "tinyshakespeare.txt": "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
-}
+SEISMIC_BUMPS = {"seismic-bumps.arff": "sha256:80be804a920bbf83300abba32e7a4e572e5009afa3e4c30e470d1d7a8617e5f6"}
+SHAKESPEARE = {"tinyshakespeare.txt": "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"}
 
 
 @dataclass(frozen=True)

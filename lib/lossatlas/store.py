@@ -44,13 +44,9 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 def set_aside(path: Path, reason: object) -> Path:
     """Rename a file that cannot be read, say so in a warning, and return its new place."""
-    aside = next(
-        place for n in range(1, 10_000) if not (place := path.with_name(f"{path.name}.corrupt-{n}")).exists()
-    )
+    aside = next(place for n in range(1, 10_000) if not (place := path.with_name(f"{path.name}.corrupt-{n}")).exists())
     os.replace(path, aside)
-    warnings.warn(
-        f"{path.name} cannot be read ({reason}); kept as {aside.name} and computed again", stacklevel=3
-    )
+    warnings.warn(f"{path.name} cannot be read ({reason}); kept as {aside.name} and computed again", stacklevel=3)
     return aside
 
 
@@ -81,16 +77,12 @@ class Store:
         dataset = compute()
         dataset = dataset.assign_attrs(asked=json.dumps(request, sort_keys=True), key=path.stem)
         squeeze = {"zlib": True, "complevel": 9, "shuffle": True}
-        encoding = {
-            name: squeeze for name, variable in dataset.data_vars.items() if variable.dtype.kind in "fiu"
-        }
+        encoding = {name: squeeze for name, variable in dataset.data_vars.items() if variable.dtype.kind in "fiu"}
         with written_whole(path) as temporary:
             dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
         return dataset
 
-    def tensors(
-        self, name: str, request: Mapping, compute: Callable[[], Params] | None = None
-    ) -> Params | None:
+    def tensors(self, name: str, request: Mapping, compute: Callable[[], Params] | None = None) -> Params | None:
         """The stored parameters for a request; without ``compute``, None where there are none."""
         path = self.path(name, request, ".safetensors")
         if path.exists():

@@ -20,9 +20,7 @@ from lossatlas.surface import COMPUTING_VERSION, evaluate, pick_device, provenan
 from lossatlas.training import Recipe, Run, fit
 from lossatlas.vectors import Params
 
-TRAINING_VERSION = (
-    1  # raised whenever a change in models or training changes weights; part of every stored key
-)
+TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
 KEPT_SEED = 0  # the weights of this seed are kept beside its surfaces; those of others in results/cache
 
 load = lru_cache(maxsize=4)(load_dataset)
@@ -108,9 +106,7 @@ class Study:
     def history(self, condition: Condition, seed: int) -> xr.Dataset:
         """Losses over the epochs of one training run (see :class:`lossatlas.training.Run`)."""
         request = self._request(condition, seed)
-        return self.store.result(
-            f"history-{condition.name}", request, lambda: self.train(condition, seed).history
-        )
+        return self.store.result(f"history-{condition.name}", request, lambda: self.train(condition, seed).history)
 
     def params(self, condition: Condition, seed: int) -> Params:
         """The trained weights."""
@@ -163,9 +159,7 @@ class Study:
             shares = ("label", counts / counts.sum())
             return xr.Dataset({"share": shares}, {"label": labels.astype(int)})
 
-        request = jsonable(
-            {"dataset": condition.dataset, "data_options": condition.data_options, "split": split}
-        )
+        request = jsonable({"dataset": condition.dataset, "data_options": condition.data_options, "split": split})
         return self.store.result(f"classes-{condition.dataset}", request, count).share
 
     def surfaces(
@@ -174,9 +168,7 @@ class Study:
         """The surfaces of every condition, seed and slice, by (label, seed, slice), with one bar over all."""
         asked = [(condition, seed, slice) for condition in conditions for seed in seeds for slice in slices]
         found = {}
-        with progress_bar(
-            total=len(asked), description=self.chapter, unit=" surfaces", show=self.progress
-        ) as bar:
+        with progress_bar(total=len(asked), description=self.chapter, unit=" surfaces", show=self.progress) as bar:
             for condition, seed, slice in asked:
                 found[condition.label, seed, slice] = self.surface(condition, seed, slice=slice)
                 bar.update()

@@ -81,9 +81,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
 
 
-def mean_scores(
-    model: nn.Module, split: tuple[Tensor, Tensor], score, batch: int = 1000
-) -> tuple[float, float]:
+def mean_scores(model: nn.Module, split: tuple[Tensor, Tensor], score, batch: int = 1000) -> tuple[float, float]:
     """Mean loss and accuracy (NaN where there is none) of a model on a split, in eval mode."""
     model.eval()
     total, right = 0.0, 0.0
@@ -96,9 +94,7 @@ def mean_scores(
     return total / len(split[0]), right / len(split[0])
 
 
-def fit(
-    model: nn.Module, data: Dataset, *, recipe: Recipe, seed: int = 0, device="cpu", progress: bool = True
-) -> Run:
+def fit(model: nn.Module, data: Dataset, *, recipe: Recipe, seed: int = 0, device="cpu", progress: bool = True) -> Run:
     """Train a model in place and return what came of it.
 
     The seed decides the order of the batches (the model brings its own initial weights); the global random

@@ -12,9 +12,7 @@ from lossatlas import vectors
 from lossatlas.directions import Plane, Point
 
 
-def project(
-    checkpoints: Sequence[Point], plane: Plane, *, steps: Sequence[float] | None = None
-) -> xr.Dataset:
+def project(checkpoints: Sequence[Point], plane: Plane, *, steps: Sequence[float] | None = None) -> xr.Dataset:
     """Coordinates of every checkpoint on a plane, by least squares on its (possibly oblique) basis.
 
     Returns a Dataset over ``step`` (``steps``, or 0, 1, 2, …) with ``alpha``, ``beta``; ``distance``, the norm

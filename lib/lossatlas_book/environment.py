@@ -76,9 +76,7 @@ def set_up(root: Path, venv: Path, extras: set[str]) -> None:
     with step("environment") as current:
         if not works:
             if venv.exists() and any(venv.iterdir()) and not (venv / "pyvenv.cfg").exists():
-                raise Failure(
-                    f"{venv} has content and is no virtual environment; name another: make VENV=.venv"
-                )
+                raise Failure(f"{venv} has content and is no virtual environment; name another: make VENV=.venv")
             current.update("creating the virtual environment")
             log = logs / "venv.log"
             if run_logged([sys.executable, "-m", "venv", "--clear", venv], log, current=current):
@@ -108,9 +106,7 @@ def set_up(root: Path, venv: Path, extras: set[str]) -> None:
             if run_logged(command, log, current=current, cwd=root):
                 raise Failure(f"{first}\n{tail(log)}\nThe packages could not be installed.")
         extras = ", ".join(wanted["extras"])
-        current.result = (
-            f"{downloads.packages} packages installed in {os.path.relpath(venv, root)} ({extras})"
-        )
+        current.result = f"{downloads.packages} packages installed in {os.path.relpath(venv, root)} ({extras})"
     (venv / STAMP).write_text(json.dumps(wanted))
 
 

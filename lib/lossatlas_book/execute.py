@@ -109,9 +109,7 @@ def run_papermill(
     log, bars, half = (logs / f"{path.stem}.{end}" for end in ("log", "bars", "ipynb"))
     logs.mkdir(parents=True, exist_ok=True)
     bars.unlink(missing_ok=True)
-    cells = len(chapters.read(path).cells) + bool(
-        values
-    )  # papermill puts given values into a cell of their own
+    cells = len(chapters.read(path).cells) + bool(values)  # papermill puts given values into a cell of their own
     progress = Progress(current, cells=cells, seconds=seconds, bars=bars)
     command = [sys.executable, "-m", "papermill", path, half, "--cwd", root, "-k", "python3"]
     command += ["--log-output", "--no-progress-bar", "--autosave-cell-every", "0"]
@@ -124,9 +122,7 @@ def run_papermill(
         "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm asks for widgets that no page can show
     }
     half.unlink(missing_ok=True)
-    status = run_logged(
-        command, log, current=current, cwd=root, env=env, on_line=progress.line, on_tick=progress.tick
-    )
+    status = run_logged(command, log, current=current, cwd=root, env=env, on_line=progress.line, on_tick=progress.tick)
     if status:
         raise Failure(_what_failed(half, log))
     notebook = chapters.read(half)

@@ -92,9 +92,7 @@ def run_jupyter_book(source: Path, html: Path, *, log: Path, strict: bool) -> in
         command = [sys.executable, "-c", BUILD, "build", source, "--path-output", work, "--all", "-n"]
         command += ["-W", "--keep-going"] if strict else []
         if run_logged(command, log, current=current, on_line=progress):
-            lines = (
-                ANSI.sub("", log.read_text(encoding="utf-8")).replace(f"{source}{os.sep}", "").splitlines()
-            )
+            lines = ANSI.sub("", log.read_text(encoding="utf-8")).replace(f"{source}{os.sep}", "").splitlines()
             said = [line for line in lines if re.search(r"(WARNING|ERROR|CRITICAL|[Ee]rror): ", line)]
             shown = "\n".join(f"    {line}" for line in said[:MAX_WARNINGS])
             raise Failure(f"Jupyter Book warned:\n{shown}\n    (whole log: {log})" if said else tail(log))
