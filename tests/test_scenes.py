@@ -141,7 +141,7 @@ def test_a_clipped_paraboloid_has_a_flat_plateau_outside_the_circle():
     axis = np.linspace(-1, 1, 41)
     share = np.mean([[a**2 + b**2 > 1 for a in axis] for b in axis])
     assert scene.clipped == pytest.approx(share)
-    assert f"clipped at 1 ({100 * share:.0f} % of the grid)" in scene.caption
+    assert f"clipped at 1 ({100 * share:.0f}\u00a0% of the grid)" in scene.caption
 
 
 def test_the_default_clip_leaves_a_paraboloid_whole_and_cuts_walls_where_it_says():
@@ -588,3 +588,17 @@ def test_a_fresh_process_without_a_display_draws_and_says_nothing(devices, tmp_p
 def test_pyvista_is_imported_only_to_draw():
     done = run("import sys, lossatlas.scenes; print(sorted({'pyvista', 'vtk', 'trame_vtk'} & set(sys.modules)))")
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_pytorch_can_be_used_after_a_scene_was_drawn():
+    """Its compiler's LLVM and that of Mesa do not share a process when Mesa's comes first."""
+    code = (
+        "import numpy as np, xarray as xr\n"
+        "from lossatlas import scenes\n"
+        "axis = np.linspace(-1, 1, 5)\n"
+        "bowl = axis[:, None] ** 2 + axis**2 + 0.1\n"
+        "scenes.scene(xr.Dataset({'loss': (('alpha', 'beta'), bowl)}, {'alpha': axis, 'beta': axis})).screenshot()\n"
+        "import torch\n"
+        "torch.optim.SGD([torch.zeros(1, requires_grad=True)])\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -65,7 +65,7 @@
       else {
         const edges = corners.map(([x, y]) => [x / 2, y / 2, at]);
         const left = edges.reduce((a, b) => (see(b)[0] < see(a)[0] ? b : a));
-        point = [left[0] * 1.07, left[1] * 1.07, at];
+        point = [left[0] * 1.05, left[1] * 1.05, at];
       }
       const [x, y] = see(point);
       label.style.left = `${100 * x}%`;

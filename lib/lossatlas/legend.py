@@ -44,7 +44,7 @@ def _round_levels(frame: Frame) -> list[float]:
 
 def number(value: float) -> str:
     """A number as text for people: 0.05, −1, 12.3, 2·10⁻⁶."""
-    if value != 0 and not 1e-4 <= abs(value) < 1e5:
+    if value != 0 and not 1e-4 <= abs(value) < 1e4:
         mantissa, exponent = f"{value:.2e}".split("e")
         power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
         factor = f"{float(mantissa):g}".replace("-", "−")
@@ -83,7 +83,7 @@ def _points(count: int) -> str:
 
 
 def _percent(share: float) -> str:
-    return "less than 1 %" if share < 0.01 else f"{100 * share:.0f} %"
+    return "less than 1\u00a0%" if share < 0.01 else f"{100 * share:.0f}\u00a0%"
 
 
 def alt(grid: Grid, frame: Frame, title: str | None) -> str:

@@ -24,7 +24,7 @@ SUFFIXES = (".vtp", ".vts")
 
 @dataclass(frozen=True)
 class Scene:
-    """A surface in 3-D: on a page through `_repr_html_`, in a window through `.plotter().show()`."""
+    """A surface in 3-D: on a page through `_repr_html_`, in a window through `.plotter(off_screen=False).show()`."""
 
     title: str
     alt: str
@@ -34,9 +34,12 @@ class Scene:
     parts: tuple[Part, ...] = field(repr=False)
     labels: tuple[Label, ...] = field(repr=False)
 
-    def plotter(self) -> pv.Plotter:
-        """A PyVista plotter with everything in it; change it, `.show()` it, save from it."""
-        return stage.plotter(self.parts, self.labels)
+    def plotter(self, *, off_screen: bool = True) -> pv.Plotter:
+        """A PyVista plotter with everything in it, to be changed, shown, saved.
+
+        With `off_screen=False` its `.show()` opens a window, which needs a display.
+        """
+        return stage.plotter(self.parts, self.labels, off_screen=off_screen)
 
     def screenshot(self) -> bytes:
         """The picture with its labels as PNG, the background transparent."""

@@ -6,6 +6,7 @@ same box, camera and lights, so that scenes beside each other compare.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import functools
@@ -57,6 +58,11 @@ class Label:
     at: float
     name: bool = False
 
+    @property
+    def leftwards(self) -> bool:
+        """Whether the text ends at its place, instead of being centred on it."""
+        return self.axis == "z" and not self.name
+
 
 @functools.cache
 def prepare_opengl() -> bool:
@@ -64,6 +70,8 @@ def prepare_opengl() -> bool:
 
     Without a display VTK would try X11 first, warn, and crash when nothing else is there either.
     """
+    with contextlib.suppress(ImportError):
+        import triton  # noqa: F401  (PyTorch's; it brings an LLVM that crashes when it is loaded after Mesa's)
     if not sys.platform.startswith("linux") or os.environ.get("DISPLAY") or "VTK_DEFAULT_OPENGL_WINDOW" in os.environ:
         return True
     if _egl_devices():
@@ -116,10 +124,12 @@ def anchor(label: Label) -> np.ndarray:
         return np.array([eye[0] * out, label.at, 0.0])
     corners = np.array([[x, y, label.at] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
     left = corners[np.argmin(project(corners)[:, 0])]
-    return left * [1.07, 1.07, 1.0]
+    return left * [1.05, 1.05, 1.0]
 
 
-def plotter(parts: Sequence[Part], labels: Sequence[Label], *, scale: float = 1.0) -> pv.Plotter:
+def plotter(
+    parts: Sequence[Part], labels: Sequence[Label], *, scale: float = 1.0, off_screen: bool = True
+) -> pv.Plotter:
     """A PyVista plotter with the parts, the lights, the start camera, and the labels as texts in space.
 
     Raises RuntimeError where no OpenGL context can be had (VTK itself would end the process).
@@ -135,7 +145,7 @@ def plotter(parts: Sequence[Part], labels: Sequence[Label], *, scale: float = 1.
     from vtkmodules.vtkRenderingCore import vtkBillboardTextActor3D
 
     size = [round(side * scale) for side in SIZE]
-    drawn = pv.Plotter(off_screen=True, notebook=False, window_size=size, lighting="none")
+    drawn = pv.Plotter(off_screen=off_screen, notebook=False, window_size=size, lighting="none")
     drawn.set_background("white")
     fill(drawn.renderer, parts)
     font = os.path.join(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")  # VTK's own fonts have no Greek
@@ -148,7 +158,7 @@ def plotter(parts: Sequence[Part], labels: Sequence[Label], *, scale: float = 1.
         look.SetFontFamily(VTK_FONT_FILE)
         look.SetFontFile(font)
         look.SetFontSize(round((15 if label.name else 12) * scale))
-        look.SetJustificationToCentered()
+        look.SetJustificationToRight() if label.leftwards else look.SetJustificationToCentered()
         look.SetVerticalJustificationToCentered()
         drawn.renderer.AddViewProp(text)
     drawn.camera_position = (camera_axes()[0], TARGET, (0.0, 0.0, 1.0))
@@ -246,12 +256,12 @@ def paint(parts: Sequence[Part], labels: Sequence[Label]) -> np.ndarray:
     area = figure.add_axes((0, 0, 1, 1), xlim=(0, 1), ylim=(1, 0))
     area.axis("off")
     colour = np.concatenate(colours)[order]
-    area.add_collection(PolyCollection(flat, facecolors=colour, edgecolors=colour, linewidths=0.2))
+    area.add_collection(PolyCollection(flat, facecolors=colour, edgecolors=colour, linewidths=0.3))
     for label in labels:
         area.text(
             *project(anchor(label))[0],
             label.text,
-            ha="center",
+            ha="right" if label.leftwards else "center",
             va="center",
             color="#595959",
             size=0.72 * SHARP * (15 if label.name else 12),

@@ -88,10 +88,10 @@ def figure(scene: Scene) -> str:
 def _spans(labels: Sequence[Label]) -> str:
     """The labels of the axes, each where the start camera sees its place."""
     spots = stage.project(np.array([stage.anchor(label) for label in labels]))
-    style = "position:absolute;transform:translate(-50%,-50%)"
     return "".join(
         f'<span class="la-{"name" if label.name else "tick"}" data-axis="{label.axis}" '
-        f'data-at="{label.at:.4f}" style="{style};left:{100 * left:.2f}%;top:{100 * top:.2f}%">'
+        f'data-at="{label.at:.4f}" style="position:absolute;left:{100 * left:.2f}%;top:{100 * top:.2f}%;'
+        f'transform:translate({"-100%" if label.leftwards else "-50%"},-50%)">'
         f"{html.escape(label.text)}</span>"
         for label, (left, top) in zip(labels, spots, strict=True)
     )
