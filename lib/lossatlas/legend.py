@@ -6,6 +6,7 @@ import numpy as np
 
 from lossatlas.relief import Frame, Grid
 from lossatlas.stage import TALL, Label
+from lossatlas.tables import number
 
 
 def labels(grid: Grid, frame: Frame) -> list[Label]:
@@ -40,16 +41,6 @@ def _round_levels(frame: Frame) -> list[float]:
         if len(values) >= 3:
             return values[:: -(-len(values) // 7)]
     return _round_numbers(10**frame.low, 10**frame.high)
-
-
-def number(value: float) -> str:
-    """A number as text for people: 0.05, −1, 12.3, 2·10⁻⁶."""
-    if value != 0 and not 1e-4 <= abs(value) < 1e4:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        factor = f"{float(mantissa):g}".replace("-", "−")
-        return power if factor == "1" else f"{factor}·{power}"
-    return f"{value:.3g}".replace("-", "−") if abs(value) < 1000 else f"{value:.0f}".replace("-", "−")
 
 
 def above(grid: Grid, frame: Frame) -> float:
