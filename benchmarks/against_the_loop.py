@@ -18,11 +18,11 @@ import lossatlas as la
 from lossatlas.losses import make_score
 
 CASES = {  # model: dataset, samples, points along each side of the grid
-    "cnn-1": ("mnist", 1000, 15),
-    "cnn-3": ("cifar10", 1000, 15),
-    "feedforward-16": ("mnist", 10_000, 21),
-    "feedforward-16-skip": ("mnist", 10_000, 21),
-    "rnn": ("shakespeare", 500, 15),
+    "cnn-1": ("mnist", 500, 11),
+    "cnn-3": ("cifar10", 500, 11),
+    "feedforward-16": ("mnist", 5000, 15),
+    "feedforward-16-skip": ("mnist", 5000, 15),
+    "rnn": ("shakespeare", 500, 11),
     "feedforward-2": ("seismic-bumps", 1938, 41),
     "feedforward-4": ("seismic-bumps", 1938, 41),
 }
