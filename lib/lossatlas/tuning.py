@@ -15,7 +15,7 @@ PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB
 PASS_SAMPLES = (128, 512, 32, 2048, 8192)
 BETTER = 0.95  # of the best time so far is what a new way must beat: timings are noisy
 TRIAL_SECONDS = 0.003  # what one timing takes at least
-TRIAL_SHARE = 0.1  # of the expected time of the whole sweep, what choosing may take …
+TRIAL_SHARE = 0.05  # of the expected time of the whole sweep, what choosing may take …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
 
 
@@ -95,6 +95,8 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
         consider(cached=True, channels_last=True)
     for size in sizes[1:]:
         consider(samples=size)
+    for size in sizes:
+        consider(samples=size, cached=False)  # large cached outputs can cost more memory traffic than they spare
     for size in sizes:
         for floats in PASS_FLOATS:
             points = min(len(coefficients), floats // (size * activations))
