@@ -14,8 +14,8 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
 
+from lossatlas.files import written_whole
 from lossatlas.sources import FILES, CorruptFile, Files
 
 
@@ -106,14 +106,9 @@ def _set_aside(path: Path, error: CorruptFile) -> str:
 def _keep(files: Mapping[str, bytes], folder: Path) -> None:
     """Write files so that each is whole at every moment; a folder that cannot be written is only told."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for file, contents in files.items():
-            temporary = folder / f"{file}.{uuid4().hex}.partial"
-            try:
+            with written_whole(folder / file) as temporary:
                 temporary.write_bytes(contents)
-                os.replace(temporary, folder / file)
-            finally:
-                temporary.unlink(missing_ok=True)
     except OSError as error:
         warnings.warn(f"the files are not kept in {folder}: {_shortened(error)}", stacklevel=2)
 
