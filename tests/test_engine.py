@@ -47,6 +47,59 @@ def test_every_strategy_agrees_with_the_plain_loop(name, points, cached, channel
     np.testing.assert_allclose((total / len(inputs)).reshape(3, 3), expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize(("name", "points"), [("cnn-1", 1), ("feedforward-16-skip", 1), ("feedforward-4", 5)])
+def test_a_compiled_pass_agrees_with_the_plain_loop(name, points):
+    model, data = table_1(name)
+    plane = la.random_plane(model, seed=1)
+    sweep = make_sweep(model, plane, data.loss)
+    standing, _ = runner.standing_layers(sweep, data.test[0][:2])
+    way = runner.Runner(sweep, runner.Strategy(25, points, True, name == "cnn-1", False, True), standing)
+    alphas = np.linspace(-1, 1, 5)
+    coefficients = torch.tensor([(a, b) for a in alphas for b in alphas], dtype=torch.float32)
+    total = torch.zeros(25, dtype=torch.float64)
+    with torch.no_grad():
+        for x, y in zip(*(part.split(25) for part in data.test), strict=True):  # the last chunk is smaller
+            way.prepare(x, y)
+            total += way.run(coefficients)[0]
+    assert way.compiled is not None
+    expected, _ = plain_loop(model, plane, data.test, loss=data.loss, alphas=alphas, betas=alphas)
+    np.testing.assert_allclose((total / len(data.test[0])).reshape(5, 5), expected, rtol=2e-5)
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer with a given first state, batch first or not, with biases or without."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.recurrent, self.output = nn.RNN(5, 7, **options), nn.Linear(7, 3)
+
+    def forward(self, x):
+        first = torch.full((1, len(x), 7), 0.5, dtype=x.dtype)
+        states, last = self.recurrent(x if self.recurrent.batch_first else x.transpose(0, 1), first)
+        return self.output(last[0] + states.mean(1 if self.recurrent.batch_first else 0))
+
+
+@pytest.mark.parametrize("one_hot", [True, False])
+@pytest.mark.parametrize("options", [{"batch_first": True}, {}, {"bias": False}])
+def test_recurrent_steps_agree_with_the_loop(one_hot, options):
+    torch.manual_seed(0)
+    model = Recurrent(**options).double()
+    inputs = torch.nn.functional.one_hot(torch.randint(0, 5, (20, 6)), 5).double()
+    inputs = inputs if one_hot else inputs + torch.randn(20, 6, 5).double()
+    targets = torch.randint(0, 3, (20,))
+    plane = la.random_plane(model)
+    sweep = make_sweep(model, plane, "cross_entropy")
+    way = runner.Runner(sweep, runner.Strategy(20, stepped=True), {})
+    grid = np.linspace(-1, 1, 3)
+    coefficients = torch.tensor([(a, b) for a in grid for b in grid], dtype=torch.float64)
+    with torch.no_grad():
+        way.prepare(inputs, targets)
+        assert bool(len(way.recurrent["recurrent"].codes)) == one_hot
+        found = way.run(coefficients)[0] / 20
+    expected, _ = plain_loop(model, plane, (inputs, targets), loss="cross_entropy", alphas=grid, betas=grid)
+    np.testing.assert_allclose(found.reshape(3, 3), expected, rtol=1e-10)
+
+
 def test_standing_layers_are_those_before_the_first_moving_weight():
     model, data = table_1("feedforward-16")
     plane = la.random_plane(model, layers=["layers.3"])

@@ -18,7 +18,12 @@ def _per_sample(values: Tensor) -> Tensor:
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     """Softmax cross-entropy, (N,): logits (N, C) or (N, C, …), integer targets (N,) or (N, …); mean over …"""
-    return _per_sample(F.cross_entropy(outputs, targets, reduction="none"))
+    rows = outputs.movedim(1, -1)
+    if outputs.dim() > 2 and rows.is_contiguous():  # four times faster than along a strided dimension
+        losses = F.cross_entropy(rows.flatten(0, -2), targets.flatten(), reduction="none").view_as(targets)
+    else:
+        losses = F.cross_entropy(outputs, targets, reduction="none")
+    return _per_sample(losses)
 
 
 def mse(outputs: Tensor, targets: Tensor) -> Tensor:

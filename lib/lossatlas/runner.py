@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from lossatlas import vectors
+from lossatlas.compiling import compile_pass
 from lossatlas.losses import Score
+from lossatlas.recurrent import SteppedRNN, steppable
 from lossatlas.vectors import Params
 
 AFFINE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -29,34 +31,53 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Strategy:
-    """How: ``samples`` and grid ``points`` in one pass; standing layers ``cached``; images ``channels_last``."""
+    """How: ``samples`` and grid ``points`` in one pass; standing layers ``cached``; images ``channels_last``;
+    recurrent layers ``stepped``; the pass ``compiled``."""
 
     samples: int
     points: int = 1
     cached: bool = False
     channels_last: bool = False
+    stepped: bool = False
+    compiled: bool = False
 
     def __str__(self) -> str:
         way = "loop" if self.points == 1 else f"batched, {self.points} points a pass"
         extras = ", standing layers cached" * self.cached + ", channels last" * self.channels_last
+        extras += ", recurrent steps" * self.stepped + ", compiled" * self.compiled
         return f"{way}, {self.samples} samples a pass{extras}"
 
 
 class Standing(nn.Module):
-    """Stands in for a layer whose input is the same at every point: output = base + Σ cᵢ·partᵢ."""
+    """Stands in for a layer whose input is the same at every point: output = base + Σ cᵢ·partᵢ.
+
+    Neighbours on a grid share all coefficients but the last: what they share is added once for them all
+    (``settle``), and a pass adds only the rest. The buffers are placeholders that every pass replaces.
+    """
 
     def __init__(self, directions: int, like: Tensor):
         super().__init__()
-        self.register_buffer("coefficients", torch.zeros(directions, dtype=like.dtype, device=like.device))
-        self.base: Tensor | None = None
-        self.parts: list[Tensor | None] = []
+        self.base: Tensor = like
+        self.parts: list[Tensor | None] = [None] * directions
+        for name in ("still", "coefficients", *(f"step{i}" for i in range(directions))):
+            self.register_buffer(name, like.new_empty(0))
+
+    def settle(self, shared: Tensor) -> dict[str, Tensor]:
+        """What a pass needs beside its own coefficients, where the first (k,) coefficients are given."""
+        still = self.base
+        for part, coefficient in zip(self.parts, shared, strict=False):
+            if part is not None:
+                still = torch.addcmul(still, part, coefficient)
+        steps = {f"step{i}": p for i, p in enumerate(self.parts) if i >= len(shared) and p is not None}
+        return {"still": still, **steps}
 
     def forward(self, *_) -> Tensor:
-        output = self.base
-        for i, part in enumerate(self.parts):
-            if part is not None:
-                output = torch.addcmul(output, part, self.coefficients[i])
-        return self.base.clone() if output is self.base else output
+        output = self.still
+        first = len(self.parts) - len(self.coefficients)
+        for i in range(first, len(self.parts)):
+            if self.parts[i] is not None:
+                output = torch.addcmul(output, getattr(self, f"step{i}"), self.coefficients[i - first])
+        return output.clone() if output is self.still else output
 
 
 def moving_names(sweep: Sweep) -> list[str]:
@@ -118,11 +139,16 @@ class Runner:
         if strategy.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.stands: dict[str, Standing] = {}
+        self.recurrent: dict[str, SteppedRNN] = {}
         reference = next(iter(sweep.origin.values()))
         for name in self.layers:
-            parent, _, child = name.rpartition(".")
             self.stands[name] = Standing(len(sweep.directions), reference)
-            setattr(self.model.get_submodule(parent), child, self.stands[name])
+            self.model.set_submodule(name, self.stands[name])
+        if strategy.stepped:
+            for name, layer in list(self.model.named_modules()):
+                if name and steppable(layer):
+                    self.recurrent[name] = SteppedRNN(layer)
+                    self.model.set_submodule(name, self.recurrent[name])
         inside = tuple(f"{name}." for name in self.layers)
         names = [name for name in moving_names(sweep) if not name.startswith(inside)] if inside else moving_names(sweep)
         self.like = {name: sweep.origin[name] for name in names}
@@ -133,24 +159,29 @@ class Runner:
                 for d in sweep.directions
             ]
         )
+        self.compiled: Callable | None = None
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
         """Take one chunk of data and compute the standing layers' outputs on it."""
         if self.strategy.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         self.inputs, self.targets = inputs, targets
-        if not self.layers:
+        if not self.layers and not self.recurrent:
             return
         seen: dict[str, Tensor] = {}
         handles = [
-            layer.register_forward_pre_hook(lambda _, args, name=name: seen.__setitem__(name, args[0]))
-            for name, layer in self.layers.items()
+            self.sweep.model.get_submodule(name).register_forward_pre_hook(
+                lambda _, args, name=name: seen.__setitem__(name, args[0])
+            )
+            for name in (*self.layers, *self.recurrent)
         ]
         try:
             self.sweep.model(inputs)
         finally:
             for handle in handles:
                 handle.remove()
+        for name, layer in self.recurrent.items():
+            layer.look_up(seen[name])
         for name, layer in self.layers.items():
             stand, own = self.stands[name], [n for n, _ in layer.named_parameters()]
 
@@ -168,27 +199,53 @@ class Runner:
     def weights(self, coefficients: Tensor) -> Params:
         """The moving parameters at points (K, d), each with a leading dimension K."""
         weights = vectors.unflatten(torch.addmm(self.origin, coefficients, self.steps), self.like)
-        weights = {name: tensor.to(self.like[name].dtype) for name, tensor in weights.items()}
-        for name in self.stands:
-            weights[f"{name}.coefficients"] = coefficients
-        return weights
+        return {name: tensor.to(self.like[name].dtype) for name, tensor in weights.items()}
+
+    def settled(self, shared: Tensor) -> Params:
+        """What stays the same over the points that share their first (k,) coefficients, by name in the model."""
+        found = {f"{name}.{n}": t for name, stand in self.stands.items() for n, t in stand.settle(shared).items()}
+        looked_up = {f"{name}.codes": layer.codes for name, layer in self.recurrent.items() if len(layer.codes)}
+        return found | looked_up
 
     def run(self, coefficients: Tensor, advance=lambda n: None) -> tuple[Tensor, Tensor]:
         """Sums of loss and correct predictions over the chunk at points (n, d): two float64 tensors (n,)."""
 
-        def at(weights: Params) -> tuple[Tensor, Tensor]:
-            losses, correct = self.sweep.score(functional_call(self.model, weights, (self.inputs,)), self.targets)
-            return losses.double().sum(), losses.new_tensor(float("nan")) if correct is None else correct.sum()
+        def at(weights: Params, settled: Params, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+            losses, correct = self.sweep.score(functional_call(self.model, {**weights, **settled}, (inputs,)), targets)
+            correct = losses.new_tensor(float("nan")) if correct is None else correct.double().sum()
+            return losses.double().sum(), correct
 
+        batched = self.strategy.points > 1
+        one_pass = vmap(at, in_dims=(0, None, None, None), randomness="different") if batched else at
+        shared = 0 if batched else coefficients.shape[1] - 1
         losses, corrects = [], []
-        for group in torch.split(coefficients, self.strategy.points):
-            weights = self.weights(group)
-            if self.strategy.points == 1:
-                loss, correct = at({name: tensor[0] for name, tensor in weights.items()})
-                loss, correct = loss[None], correct[None]
-            else:
-                loss, correct = vmap(at, randomness="different")(weights)
-            losses.append(loss)
-            corrects.append(correct.double())
-            advance(len(group) * len(self.inputs))
+        for row in rows(coefficients, shared):
+            settled = self.settled(row[0, :shared])
+            for group in torch.split(row, self.strategy.points):
+                weights = self.weights(group)
+                weights |= {f"{name}.coefficients": group[:, shared:] for name in self.stands}
+                if not batched:
+                    weights = {name: tensor[0] for name, tensor in weights.items()}
+                arguments = weights, settled, self.inputs, self.targets
+                loss, correct = self.program(one_pass, arguments, len(group))(*arguments)
+                losses.append(loss.reshape(-1))
+                corrects.append(correct.double().expand(len(group)))
+                advance(len(group) * len(self.inputs))
         return torch.cat(losses), torch.cat(corrects)
+
+    def program(self, one_pass: Callable, arguments: tuple, points: int) -> Callable:
+        """The pass itself, or compiled for whole chunks and groups (what is left at an end is not worth it)."""
+        whole = len(self.inputs) == self.strategy.samples and points == self.strategy.points
+        if not self.strategy.compiled or not whole:
+            return one_pass
+        if self.compiled is None:
+            self.compiled = compile_pass(one_pass, arguments)
+        return self.compiled
+
+
+def rows(coefficients: Tensor, shared: int) -> tuple[Tensor, ...]:
+    """Points (n, d) in stretches whose first ``shared`` coefficients are equal."""
+    if shared == 0:
+        return (coefficients,)
+    counts = torch.unique_consecutive(coefficients[:, :shared], dim=0, return_counts=True)[1]
+    return torch.split(coefficients, counts.tolist())

@@ -9,6 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lossatlas.compiling import compiler_found
+from lossatlas.recurrent import steppable
 from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
@@ -17,6 +19,7 @@ BETTER = 0.95  # of the best time so far is what a new way must beat: timings ar
 TRIAL_SECONDS = 0.003  # what one timing takes at least
 TRIAL_SHARE = 0.05  # of the expected time of the whole sweep, what choosing may take …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
+COMPILE_SECONDS = 40.0  # a sweep that is expected to take longer is worth compiling for
 
 
 def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> float:
@@ -37,7 +40,8 @@ def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Te
 
 def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> bool:
     """Whether a strategy gives the loop's values on a few points; False where it cannot run this model."""
-    inputs, targets, points = inputs[:64], targets[:64], points[: max(3, min(runner.strategy.points, 8))]
+    samples = runner.strategy.samples if runner.strategy.compiled else 64
+    inputs, targets, points = inputs[:samples], targets[:samples], points[: max(3, min(runner.strategy.points, 8))]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
@@ -60,7 +64,8 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
     """
     start = time.perf_counter()
     order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
-    trial = coefficients[order.to(coefficients.device)]
+    scattered = coefficients[order[:8].to(coefficients.device)]
+    trial = torch.roll(coefficients, -(len(coefficients) // 3), dims=0)  # neighbours, as in the sweep itself
     sizes = list(dict.fromkeys(min(len(inputs), size) for size in PASS_SAMPLES))
     loop = best = Runner(sweep, Strategy(sizes[0]), {})
 
@@ -76,19 +81,22 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
     def consider(**change) -> None:
         nonlocal best, best_rate, standing, activations
         strategy = replace(best.strategy, **change)
-        allowed = max(TRIAL_FLOOR, TRIAL_SHARE * best_rate * len(inputs) * len(coefficients))
-        if strategy in tried or time.perf_counter() - start > allowed:
+        expected = best_rate * len(inputs) * len(coefficients)
+        too_late = time.perf_counter() - start > max(TRIAL_FLOOR, TRIAL_SHARE * expected)
+        if strategy in tried or (expected < COMPILE_SECONDS if strategy.compiled else too_late):
             return
         tried.add(strategy)
         if standing is None:
             standing, activations = standing_layers(sweep, inputs[:2])
         runner = Runner(sweep, strategy, standing)
-        if (strategy.cached and not standing) or not agrees(runner, loop, inputs, targets, trial):
+        if (strategy.cached and not standing) or not agrees(runner, loop, inputs, targets, scattered):
             return
         rate = timed(runner)
         if rate < BETTER * best_rate:
             best, best_rate = runner, rate
 
+    if any(map(steppable, sweep.model.modules())):
+        consider(stepped=True)
     consider(cached=True)
     if inputs.dim() == 4:
         consider(channels_last=True)
@@ -102,4 +110,7 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
             points = min(len(coefficients), floats // (size * activations))
             if points > 1:
                 consider(samples=size, points=points)
+    if compiler_found(coefficients.device):
+        consider(compiled=True)
+        consider(compiled=True, samples=min(len(inputs), 32))  # fused, a pass of images may stay in the cache
     return best
