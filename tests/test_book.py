@@ -212,6 +212,28 @@ def test_a_chapter_is_executed_only_when_something_changed(book, monkeypatch, ca
         assert runs == [tiny]
 
 
+def test_results_that_a_notebook_says_it_reads_count_too(book):
+    tiny = book / "book" / "tiny.ipynb"
+    other = book / "data" / "results" / "other"
+    other.mkdir(parents=True)
+    before = execute.stored(tiny, book)
+    (other / "claims.json").write_text("[]")
+    assert execute.stored(tiny, book) == before
+    notebook = nbformat.read(tiny, as_version=4)
+    notebook.metadata["lossatlas"] = {"reads": ["*/claims.json"]}
+    nbformat.write(notebook, tiny)
+    before = execute.stored(tiny, book)
+    (other / "claims.json").write_text("[1]")
+    assert execute.stored(tiny, book) != before
+
+
+def test_chapters_come_in_the_order_of_the_contents(book):
+    for name in ("a", "z", "b"):
+        write_notebook(book / "book" / f"{name}.ipynb")
+    (book / "_toc.yml").write_text("format: jb-book\nroot: book/tiny\nchapters:\n- file: book/z\n- file: book/b\n")
+    assert list(chapters.chapters(book)) == ["tiny", "z", "b", "a"]
+
+
 def test_a_failing_chapter_is_told_and_the_others_go_on(book, capsys):
     write_notebook(book / "book" / "broken.ipynb", "x = 1", "raise ValueError('loss is nan')")
     folder = book / "_build" / "executed"

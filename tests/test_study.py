@@ -4,8 +4,8 @@ import torch
 import xarray as xr
 
 import lossatlas as la
+from lossatlas import evidence, vectors
 from lossatlas import study as rooms
-from lossatlas import vectors
 from lossatlas.study import Condition, Slice, Study
 from lossatlas.training import Recipe
 
@@ -82,3 +82,29 @@ def test_class_shares_are_counted_once(study, monkeypatch):
         assert float(shares.sel(label=label)) == pytest.approx((targets == label).float().mean().item())
     monkeypatch.setattr(rooms, "load", None)
     xr.testing.assert_identical(study.class_shares(QUICK), shares)
+
+
+def test_other_measurements_are_kept_by_what_was_asked(study):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return xr.Dataset({"norm": float(vectors.norm(study.params(QUICK, 0)))})
+
+    first = study.result("norm", QUICK, 0, compute=compute, power=2)
+    xr.testing.assert_identical(first, study.result("norm", QUICK, 0, compute=compute, power=2))
+    assert len(calls) == 1
+    study.result("norm", QUICK, 0, compute=compute, power=1)
+    assert len(calls) == 2
+
+
+def test_verdicts_are_published_for_the_findings(study, tmp_path):
+    effect = evidence.difference([1.0, 1.1, 1.2, 1.3, 1.4], [2.0, 2.1, 2.2, 2.3, 2.4])
+    verdicts = evidence.judge([evidence.Claim("b is more", "figure 1", "roughness", "greater", effect)])
+    study.publish(verdicts)
+    place = tmp_path / "test" / rooms.CLAIMS
+    before = place.stat().st_mtime_ns
+    study.publish(verdicts)
+    assert place.stat().st_mtime_ns == before
+    assert rooms.published(tmp_path) == {"test": verdicts}
+    assert rooms.published(tmp_path / "nowhere") == {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from torch import nn
 
 from lossatlas import directions
 from lossatlas.datasets import Dataset, fixed_sample, load_dataset
+from lossatlas.evidence import Verdict, from_records, to_records
+from lossatlas.files import written_whole
 from lossatlas.models import build_model
 from lossatlas.progress import bar as progress_bar
 from lossatlas.store import Store, jsonable
@@ -22,6 +25,8 @@ from lossatlas.vectors import Params
 
 TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
 KEPT_SEED = 0  # the weights of this seed are kept beside its surfaces; those of others in results/cache
+
+CLAIMS = "claims.json"  # the verdicts of a chapter, in its folder
 
 load = lru_cache(maxsize=4)(load_dataset)
 
@@ -69,6 +74,12 @@ class Slice:
     @property
     def alphas(self) -> np.ndarray:
         return np.linspace(-self.extent, self.extent, self.points)
+
+
+def published(results: Path | str = "data/results") -> dict[str, list[Verdict]]:
+    """The verdicts that each chapter published, by the chapter's name."""
+    paths = sorted(Path(results).glob(f"*/{CLAIMS}"))
+    return {path.parent.name: from_records(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,24 @@ class Study:
         return surface.assign_attrs(
             dataset=condition.dataset, split=slice.split, training_seed=seed, condition=condition.label
         )
+
+    def result(
+        self, name: str, condition: Condition, seed: int, *, compute: Callable[[], xr.Dataset], **asked
+    ) -> xr.Dataset:
+        """Anything else that is measured on one training run, kept under ``name`` and what was ``asked``.
+
+        What ``compute`` does must be decided by the condition, the seed and ``asked`` alone.
+        """
+        request = {"run": self._request(condition, seed), "measure": name, "asked": jsonable(asked)}
+        return self.store.result(f"{name}-{condition.name}", request, compute)
+
+    def publish(self, verdicts: Sequence[Verdict]) -> None:
+        """Keep the chapter's verdicts beside its results, for :func:`published`."""
+        text = json.dumps(to_records(verdicts), indent=1) + "\n"
+        path = self.store.root / CLAIMS
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            with written_whole(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
     def class_shares(self, condition: Condition, *, split: str = "test") -> xr.DataArray:
         """The share of each class among the targets of a split, over ``label``."""

@@ -41,8 +41,12 @@ class Parameter:
 
 
 def chapters(root: Path) -> dict[str, Path]:
-    """Name and notebook of every chapter, sorted by name."""
-    return {path.stem: path for path in sorted((root / "book").glob("*.ipynb"))}
+    """Name and notebook of every chapter, in the order of the table of contents (others last, by name)."""
+    contents = (root / "_toc.yml").read_text(encoding="utf-8").split() if (root / "_toc.yml").exists() else []
+    places = {text: place for place, text in enumerate(contents)}
+    paths = sorted((root / "book").glob("*.ipynb"))
+    paths.sort(key=lambda path: places.get(f"book/{path.stem}", len(contents)))
+    return {path.stem: path for path in paths}
 
 
 def find(root: Path, name: str) -> Path:

@@ -41,9 +41,11 @@ def asked(path: Path, root: Path, *, values: dict[str, Any]) -> str:
 
 
 def stored(path: Path, root: Path) -> str:
-    """Fingerprint of a chapter's stored results, `data/results/<chapter>/`."""
-    folder = root / "data" / "results" / path.stem
-    return digest(sorted(file for file in folder.rglob("*") if file.is_file()))
+    """Fingerprint of the stored results that a chapter reads: its own, `data/results/<chapter>/`, and those
+    that its notebook names as patterns below `data/results/` in its metadata, `{"lossatlas": {"reads": […]}}`."""
+    reads = chapters.read(path).metadata.get("lossatlas", {}).get("reads", [])
+    found = {file for pattern in (f"{path.stem}/**/*", *reads) for file in (root / "data" / "results").glob(pattern)}
+    return digest(sorted(file for file in found if file.is_file()))
 
 
 def record_of(output: Path) -> dict:
