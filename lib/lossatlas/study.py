@@ -24,7 +24,6 @@ from lossatlas.training import Recipe, Run, fit
 from lossatlas.vectors import Params
 
 TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
-KEPT_SEED = 0  # the weights of this seed are kept beside its surfaces; those of others in results/cache
 
 CLAIMS = "claims.json"  # the verdicts of a chapter, in its folder
 
@@ -48,8 +47,9 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """A readable file name."""
-        parts = [self.model, self.dataset, *(f"{key}-{value}" for key, value in self.options.items())]
+        """A readable file name; lists by their length."""
+        options = {k: len(v) if isinstance(v, list | tuple) else v for k, v in self.options.items()}
+        parts = [self.model, self.dataset, *(f"{key}-{value}" for key, value in options.items())]
         text = "-".join(str(part) for part in parts)
         return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
 
@@ -84,19 +84,23 @@ def published(results: Path | str = "data/results") -> dict[str, list[Verdict]]:
 
 @dataclass(frozen=True)
 class Study:
-    """The results of one chapter: ``results/<chapter>`` holds what is stored, and grows as more is asked."""
+    """The results of one chapter: ``results/<chapter>`` holds what is stored, and grows as more is asked.
+
+    The weights of ``kept_seeds`` are kept beside their surfaces, those of the others in ``results/cache``.
+    """
 
     chapter: str
     results: Path | str = "data/results"
     device: str = "auto"
     progress: bool = True
+    kept_seeds: tuple[int, ...] = (0,)
 
     @cached_property
     def store(self) -> Store:
         return Store(Path(self.results) / self.chapter)
 
     def _weights_store(self, seed: int) -> Store:
-        return self.store if seed == KEPT_SEED else Store(Path(self.results) / "cache" / self.chapter)
+        return self.store if seed in self.kept_seeds else Store(Path(self.results) / "cache" / self.chapter)
 
     @staticmethod
     def _request(condition: Condition, seed: int) -> dict:
