@@ -107,6 +107,10 @@ class Study:
         asked = {key: value for key, value in asdict(condition).items() if key != "label"}
         return jsonable({**asked, "seed": seed, "training_version": TRAINING_VERSION})
 
+    def weights_path(self, condition: Condition, seed: int) -> Path:
+        """Where the trained weights are stored, or would be."""
+        return self._weights_store(seed).path(condition.name, self._request(condition, seed), ".safetensors")
+
     def train(self, condition: Condition, seed: int) -> Run:
         """Train once more and store the history and the final weights; the whole path is returned."""
         data, request = condition.data, self._request(condition, seed)
@@ -146,9 +150,19 @@ class Study:
             f"surface-{condition.name}", request, lambda: self.compute_surface(condition, seed, slice=slice)
         )
 
-    def compute_surface(self, condition: Condition, seed: int, *, slice: Slice) -> xr.Dataset:
-        """The same, evaluated now from the weights, whatever is stored."""
-        model, data = self.model(condition, seed), condition.data
+    def compute_surface(
+        self,
+        condition: Condition,
+        seed: int,
+        *,
+        slice: Slice,
+        model: nn.Module | None = None,
+        alphas: Sequence[float] | None = None,
+        betas: Sequence[float] | None = None,
+    ) -> xr.Dataset:
+        """The same, evaluated now, whatever is stored: from the trained network or from ``model``, on the slice's
+        grid or at other ``alphas`` and ``betas``."""
+        data, model = condition.data, model or self.model(condition, seed)
         plane = directions.random_plane(
             model, seed=slice.plane_seed, normalize=slice.normalize, scale=slice.scale, layers=slice.layers
         )
@@ -158,7 +172,8 @@ class Study:
             plane,
             split,
             loss=data.loss,
-            alphas=slice.alphas,
+            alphas=slice.alphas if alphas is None else alphas,
+            betas=betas,
             device=self.device,
             progress=self.progress,
         )
@@ -175,6 +190,11 @@ class Study:
         """
         request = {"run": self._request(condition, seed), "measure": name, "asked": jsonable(asked)}
         return self.store.result(f"{name}-{condition.name}", request, compute)
+
+    def tensors(self, name: str, condition: Condition, seed: int, *, compute: Callable[[], Params], **asked) -> Params:
+        """The same for tensors that belong to one training run, such as directions; kept beside its weights."""
+        request = {"run": self._request(condition, seed), "measure": name, "asked": jsonable(asked)}
+        return self._weights_store(seed).tensors(f"{name}-{condition.name}", request, compute)
 
     def publish(self, verdicts: Sequence[Verdict]) -> None:
         """Keep the chapter's verdicts beside its results, for :func:`published`."""
