@@ -133,6 +133,29 @@ def test_a_network_that_misleads_the_probe_is_not_cached():
     np.testing.assert_allclose(surface.loss, expected, rtol=1e-5)
 
 
+class Reads(nn.Module):
+    """Asks a layer for its weight: a stand-in for the layer has none."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(6, 64)
+
+    def forward(self, x):
+        return self.first(x.to(self.first.weight.dtype)).tanh()
+
+
+@pytest.mark.parametrize("model", [Reads(), table_1("rnn")[0]])
+def test_a_network_that_reads_its_own_weights_is_evaluated_where_its_layers_stand(model):
+    inputs = torch.randint(0, 20, (400, 12)) if hasattr(model, "vocabulary") else torch.randn(4000, 6)
+    data = inputs, inputs if hasattr(model, "vocabulary") else torch.randint(0, 64, (4000,))
+    plane = la.random_plane(model, layers=["output" if hasattr(model, "vocabulary") else "first"])
+    grid = np.linspace(-1, 1, 15)
+    surface = la.evaluate(model, plane, data, alphas=grid, progress=False)
+    assert surface.strategy != "loop, 128 samples a pass", "too short to try anything else"
+    expected, _ = plain_loop(model, plane, data, loss="cross_entropy", alphas=grid, betas=grid)
+    np.testing.assert_allclose(surface.loss, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("sizes", [[3, 3, 3], [10], [1, 9, 4, 7], [25]])
 def test_blocks_regroup_and_lose_nothing(sizes):
     batches = []

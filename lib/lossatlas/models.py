@@ -100,7 +100,7 @@ class CharacterRNN(nn.Module):
         self.output = nn.Linear(hidden, vocabulary)
 
     def forward(self, characters: Tensor) -> Tensor:
-        one_hot = F.one_hot(characters, self.vocabulary).to(self.output.weight.dtype)
+        one_hot = F.one_hot(characters, self.vocabulary).to(self.recurrent.weight_hh_l0.dtype)
         states, _ = self.recurrent(one_hot)
         return self.output(states).transpose(1, 2)
 

@@ -16,21 +16,24 @@ from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
 PASS_SAMPLES = (128, 512, 32, 2048, 8192)
 BETTER = 0.95  # of the best time so far is what a new way must beat: timings are noisy
-TRIAL_SECONDS = 0.003  # what one timing takes at least
+TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the sweep, the more, up to the second
 TRIAL_SHARE = 0.05  # of the expected time of the whole sweep, what choosing may take …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
 COMPILE_SECONDS = 40.0  # a sweep that is expected to take longer is worth compiling for
 
 
-def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> float:
-    """Measured seconds for one sample at one point, preparation spread over all the ``points`` to come."""
+def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Tensor, *, least: float) -> float:
+    """Measured seconds for one sample at one point, preparation spread over all the ``points`` to come.
+
+    It goes on for ``least`` seconds at least.
+    """
     inputs, targets = inputs[: runner.strategy.samples], targets[: runner.strategy.samples]
     start = time.perf_counter()
     runner.prepare(inputs, targets)
     runner.run(points[: runner.strategy.points])[0].tolist()  # warm; tolist waits for the device
     prepared = time.perf_counter()
     seconds, done = 0.0, 0
-    while seconds < TRIAL_SECONDS and done < len(points):
+    while seconds < least and done < len(points):
         group = points[done : done + runner.strategy.points]
         runner.run(group)[0].tolist()
         done += len(group)
@@ -47,7 +50,7 @@ def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, p
             warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
             runner.prepare(inputs, targets)
             losses, _ = runner.run(points)
-    except (RuntimeError, ValueError, TypeError, NotImplementedError):
+    except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError):
         return False
     reference.prepare(inputs, targets)
     expected, _ = reference.run(points)
@@ -69,10 +72,10 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
     sizes = list(dict.fromkeys(min(len(inputs), size) for size in PASS_SAMPLES))
     loop = best = Runner(sweep, Strategy(sizes[0]), {})
 
-    def timed(runner: Runner) -> float:
-        return min(seconds_per_pair(runner, inputs, targets, trial) for _ in range(2))  # noise only adds
+    def timed(runner: Runner, least: float) -> float:
+        return min(seconds_per_pair(runner, inputs, targets, trial, least=least) for _ in range(2))  # noise only adds
 
-    best_rate = timed(loop)
+    best_rate = timed(loop, TRIAL_SECONDS[0])
     if best_rate * len(inputs) * len(coefficients) < TRIAL_FLOOR:
         return loop
     standing, activations = None, 1
@@ -91,7 +94,7 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
         runner = Runner(sweep, strategy, standing)
         if (strategy.cached and not standing) or not agrees(runner, loop, inputs, targets, scattered):
             return
-        rate = timed(runner)
+        rate = timed(runner, min(max(TRIAL_SHARE * expected / 100, TRIAL_SECONDS[0]), TRIAL_SECONDS[1]))
         if rate < BETTER * best_rate:
             best, best_rate = runner, rate
 
