@@ -3,7 +3,8 @@ import pytest
 import torch
 
 import lossatlas as la
-from lossatlas import vectors
+from lossatlas import trajectory, vectors
+from lossatlas.directions import random_direction
 
 
 def oblique_plane(seed=0):
@@ -57,3 +58,54 @@ def test_bad_paths():
     flat = la.plane_from_directions(plane.origin, plane.delta, vectors.scale(2, plane.delta))
     with pytest.raises(ValueError, match="span no plane"):
         la.project([plane.origin], flat)
+
+
+def test_the_order_of_names_in_the_dicts_does_not_matter():
+    torch.manual_seed(4)
+    points = [{"b": torch.randn(3, 2), "a": torch.randn(4, 5)} for _ in range(4)]
+    plane = la.pca_plane(points)
+    turned = [{name: direction[name] for name in ("a", "b")} for direction in plane.directions]
+    backwards = la.plane_from_directions({name: plane.origin[name] for name in ("a", "b")}, *turned)
+    one, other = la.project(points, plane), la.project(points, backwards)
+    for name in ("alpha", "beta", "captured"):
+        np.testing.assert_allclose(other[name], one[name], atol=1e-6)
+
+
+def test_dot_products_are_least_squares_only_where_the_basis_is_orthogonal():
+    torch.manual_seed(6)
+    points = [{"w": torch.randn(6, 5, dtype=torch.float64)} for _ in range(5)]
+    plane = la.pca_plane(points)
+    found = la.project(points, plane)
+    np.testing.assert_allclose(trajectory.dot_products(points, plane).T, [found.alpha, found.beta], atol=1e-12)
+    plane = oblique_plane()
+    at = trajectory.dot_products([plane.at(1, 0)], plane)[0]
+    overlap = vectors.dot(plane.delta, plane.eta) / vectors.dot(plane.eta, plane.eta)
+    np.testing.assert_allclose(at, [1, overlap])  # least squares gives (1, 0)
+
+
+def test_a_random_walk_has_the_lengths_it_was_given_and_the_shares_of_theory():
+    lengths = np.linspace(3, 1, 12)
+    walk = trajectory.random_walk(lengths, dimensions=100_000, seed=3)
+    assert walk.shape == (13, 100_000) and not walk[-1].any()
+    np.testing.assert_allclose(np.linalg.norm(np.diff(walk, axis=0), axis=1), lengths, rtol=1e-3)
+    singular = np.linalg.svd(walk[:-1].astype(float), compute_uv=False)
+    np.testing.assert_allclose(singular**2 / (singular**2).sum(), trajectory.random_walk_shares(lengths), rtol=0.02)
+
+
+def test_shares_of_a_walk_of_equal_steps_are_those_of_brownian_motion():
+    # Seen from its end, Brownian motion has the Karhunen-Loève eigenvalues 1/((k - 1/2)π)²: of the sum 1/2.
+    shares = trajectory.random_walk_shares(np.ones(2000))
+    k = np.arange(1, 6)
+    np.testing.assert_allclose(shares[:5], 2 / ((k - 0.5) * np.pi) ** 2, rtol=2e-3)
+
+
+def test_effective_dimensions_give_the_spread_of_the_cosine():
+    torch.manual_seed(7)
+    origin = {"w": torch.randn(8, 30) * torch.logspace(-1, 1, 8)[:, None], "v": torch.randn(5, 8), "b": torch.randn(5)}
+    vector = {"w": torch.randn(8, 30) * torch.logspace(1, -1, 8)[:, None], "v": torch.randn(5, 8), "b": torch.zeros(5)}
+    generator = torch.Generator().manual_seed(0)
+    for normalize in ("filter", None):
+        drawn = [random_direction(origin, generator=generator, normalize=normalize) for _ in range(4000)]
+        mean_square = np.mean([vectors.cosine(direction, vector) ** 2 for direction in drawn])
+        n = trajectory.effective_dimensions(origin, vector) if normalize else 8 * 30 + 5 * 8
+        assert mean_square * n == pytest.approx(1, abs=0.08)

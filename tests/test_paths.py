@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import lossatlas as la
+from lossatlas import paths, vectors
+from lossatlas import study as rooms
+from lossatlas.paths import PLANES, PathSlice
+from lossatlas.study import Condition, Study
+from lossatlas.training import Recipe
+
+WALKED = Condition(
+    "two layers",
+    "digits",
+    "feedforward",
+    Recipe("sgd", learning_rate=0.1, epochs=6, checkpoint_every=0),
+    {"depth": 2, "width": 8},
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return Study("test", results=tmp_path_factory.mktemp("paths"), device="cpu", progress=False)
+
+
+@pytest.fixture(scope="module")
+def path(study):
+    return paths.measure(study, WALKED, 0, draws=40, samples=100)
+
+
+@pytest.fixture(scope="module")
+def run():
+    data = la.load_dataset("digits")
+    model = la.build_model("feedforward", data, seed=0, depth=2, width=8)
+    return la.fit(model, data, recipe=WALKED.recipe, seed=0, progress=False)
+
+
+def matrix_of(run):
+    rows = [[(point[n] - run.params[n]).flatten() for n in point if point[n].dim() >= 2] for point in run.checkpoints]
+    return torch.stack([torch.cat(row) for row in rows]).double().numpy()
+
+
+def test_the_differences_hold_the_whole_geometry_of_the_path(path, run):
+    matrix = matrix_of(run)
+    kept = path.differences.to_numpy()
+    assert kept.shape == (7, 6)
+    np.testing.assert_allclose(kept @ kept.T, matrix @ matrix.T, atol=1e-10)
+    np.testing.assert_allclose(path.distance, np.linalg.norm(matrix, axis=1))
+    np.testing.assert_allclose(path.singular, np.linalg.svd(matrix, compute_uv=False)[:6], rtol=1e-10)
+    assert path.epoch.values.tolist() == list(range(7))
+
+
+def test_coordinates_on_the_pca_plane_are_those_of_the_singular_vectors(path, run):
+    matrix = matrix_of(run)
+    left, singular, _ = np.linalg.svd(matrix, full_matrices=False)
+    seen = path.sel(plane="PCA + PCA")
+    for i, name in enumerate(("alpha", "beta")):
+        by_hand = left[:, i] * singular[i]
+        sign = np.sign(by_hand @ seen[name].to_numpy())
+        np.testing.assert_allclose(seen[name], sign * by_hand, atol=2e-3 * singular[0])  # kept in half precision
+    held = paths.variance_held(path, "PCA + PCA")
+    assert held == pytest.approx((singular[:2] ** 2).sum() / (singular**2).sum(), abs=1e-4)
+    drawn = paths.on_plane(path, "PCA + PCA")
+    assert drawn.attrs["explained_variance_alpha"] == pytest.approx(singular[0] ** 2 / (singular**2).sum(), abs=1e-4)
+    assert set(drawn.data_vars) == {"alpha", "beta"} and "epoch" in drawn.coords
+
+
+def test_losses_are_those_of_the_checkpoints_and_of_the_points_on_the_plane(path, run, study):
+    data = la.load_dataset("digits")
+    inputs, targets = la.fixed_sample(data.train, 100)
+    model = la.build_model("feedforward", data, seed=0, depth=2, width=8)
+    for i in (0, 3, 6):
+        model.load_state_dict(run.checkpoints[i])
+        with torch.no_grad():
+            loss = torch.nn.functional.cross_entropy(model(inputs), targets).item()
+        assert float(path.train_loss[i]) == pytest.approx(loss, rel=1e-5)
+    plane = paths.plane_under(study, WALKED, 0, plane=PLANES[1])
+    seen = path.sel(plane=PLANES[1]).isel(step=2)
+    model.load_state_dict(plane.at(float(seen.alpha), float(seen.beta)))
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(model(inputs), targets).item()
+    assert float(seen.plane_loss) == pytest.approx(loss, rel=1e-5)
+
+
+def test_random_directions_have_the_cosines_that_theory_gives(path):
+    assert float((path.cosine**2).mean()) * path.attrs["n_weights"] == pytest.approx(1, abs=0.6)
+    assert path.attrs["n_weights"] == 64 * 8 + 8 * 10
+    # The shadow of the start on the first direction is its length times their cosine.
+    np.testing.assert_allclose(path.shadow[0], path.distance[0] * path.cosine, rtol=1e-4)
+    np.testing.assert_allclose(path.shadow[:, 0], path.sel(plane=PLANES[0]).alpha_dot, atol=1e-5)
+
+
+def test_nothing_is_trained_again_and_surfaces_come_back_from_what_is_stored(path, study, monkeypatch):
+    slices = [PathSlice.around(path, plane, points=4, samples=50) for plane in PLANES]
+    first = [paths.surface_under(study, WALKED, 0, slice=slice) for slice in slices]
+
+    def never(*_, **__):
+        raise AssertionError("trained although it is stored")
+
+    monkeypatch.setattr(rooms, "fit", never)
+    again = Study("test", results=study.results, device="cpu", progress=False)
+    xr.testing.assert_identical(paths.measure(again, WALKED, 0, draws=40, samples=100), path)
+    for slice, surface in zip(slices, first, strict=True):
+        xr.testing.assert_identical(paths.surface_under(again, WALKED, 0, slice=slice), surface)
+        fresh = paths.compute_surface_under(again, WALKED, 0, slice=slice)
+        np.testing.assert_allclose(fresh.loss, surface.loss, rtol=1e-6)
+        asked = json.loads(surface.attrs["asked"])["asked"]
+        assert asked["plane"] == slice.plane and asked["alpha"] == list(slice.alpha)
+        seen = path.sel(plane=slice.plane)
+        for name in ("alpha", "beta"):
+            assert surface[name][0] < seen[name].min() and surface[name][-1] > seen[name].max()
+
+
+def test_directions_have_length_one_and_move_no_bias(study, path):
+    for kind in PLANES:
+        plane = paths.plane_under(study, WALKED, 0, plane=kind)
+        for direction in plane.directions:
+            assert vectors.norm(direction) == pytest.approx(1, abs=1e-3)
+            assert all(not tensor.any() for tensor in direction.values() if tensor.dim() < 2)
+    assert abs(vectors.cosine(plane.delta, plane.eta)) < 1e-3
+    with pytest.raises(ValueError, match="plane='diagonal'"):
+        paths.plane_under(study, WALKED, 0, plane="diagonal")
