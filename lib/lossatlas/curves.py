@@ -261,3 +261,47 @@ def curve_against(
     _quiet_grid(ax)
     _legend(ax, seeds)
     return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)
+
+
+@styled
+def histograms(
+    groups: Mapping[str, xr.DataArray | Sequence[xr.DataArray]],
+    *,
+    xlabel: str,
+    ylabel: str = "share",
+    log: bool = True,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """Distributions as lines, by label: the share in each bin over one coordinate (the bins' centres).
+
+    Several arrays under a label are seeds: their mean with its 95% interval. Empty bins leave a gap where
+    the vertical axis is logarithmic.
+    """
+    if not groups:
+        raise ValueError("groups: empty; expected at least one labelled distribution")
+    ax = canvas(ax, (5.4, 3.6))
+    ax.set_yscale("log" if log else "linear")
+    sentences, seeds = [], set()
+    for i, (label, entry) in enumerate(groups.items()):
+        members = [entry] if isinstance(entry, xr.DataArray) else list(entry)
+        if any(member.ndim != 1 for member in members):
+            raise ValueError(f"groups[{label!r}]: expected one dimension, got {members[0].dims}")
+        centres = members[0][members[0].dims[0]].to_numpy()
+        rows = np.array([member.to_numpy() for member in members], dtype=float)
+        middle = _band(
+            ax,
+            centres,
+            np.where(rows > 0, rows, np.nan) if log else rows,
+            label=label,
+            color=COLOURS[i % len(COLOURS)],
+            ls=DASHES[i // len(COLOURS) % 4],
+        )
+        seeds.add(len(members))
+        inside = np.where(np.isfinite(middle), middle, 0)
+        spread = np.sqrt((inside * centres**2).sum() / inside.sum())
+        sentences.append(f"{label}: root mean square {number(spread)}, highest at {number(centres[inside.argmax()])}")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    _quiet_grid(ax)
+    _legend(ax, seeds)
+    return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)
