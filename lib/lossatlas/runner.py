@@ -218,7 +218,10 @@ class Runner:
         batched = self.strategy.points > 1
         one_pass = vmap(at, in_dims=(0, None, None, None), randomness="different") if batched else at
         shared = 0 if batched else coefficients.shape[1] - 1
-        losses, corrects = [], []
+        # Filled in place: small results kept one by one would lie between the large tensors of the passes, which
+        # can then not be used again, and the process would grow by one of them at every point.
+        losses, corrects = coefficients.new_empty((2, len(coefficients)), dtype=torch.float64)
+        done = 0
         for row in rows(coefficients, shared):
             settled = self.settled(row[0, :shared])
             for group in torch.split(row, self.strategy.points):
@@ -228,10 +231,10 @@ class Runner:
                     weights = {name: tensor[0] for name, tensor in weights.items()}
                 arguments = weights, settled, self.inputs, self.targets
                 loss, correct = self.program(one_pass, arguments, len(group))(*arguments)
-                losses.append(loss.reshape(-1))
-                corrects.append(correct.double().expand(len(group)))
+                losses[done : done + len(group)], corrects[done : done + len(group)] = loss, correct
+                done += len(group)
                 advance(len(group) * len(self.inputs))
-        return torch.cat(losses), torch.cat(corrects)
+        return losses, corrects
 
     def program(self, one_pass: Callable, arguments: tuple, points: int) -> Callable:
         """The pass itself, or compiled for whole chunks and groups (what is left at an end is not worth it)."""
