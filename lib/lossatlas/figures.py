@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from lossatlas.curves import curve_against, dots, loss_curves, profile
 from lossatlas.description import describe
 from lossatlas.drawing import draw_contour, draw_path, draw_surface3d, shape
 from lossatlas.scale import Scale
-from lossatlas.style import LETTERS, Picture, canvas, figure_html, finish, styled, value_label
+from lossatlas.style import LETTERS, Picture, axis_label, canvas, figure_html, finish, styled, value_label
 from lossatlas.tables import number
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "loss_curves",
     "panels",
     "path_over_contours",
+    "path_panels",
     "profile",
     "surface3d",
 ]
@@ -188,4 +190,35 @@ def panels(
         bar = {"holes": holes, "shrink": 0.95 if flat else 0.8, "aspect": 15 * rows}
         shared.add_bar(drawn, label, note="shared by all panels", **bar)
         figure.alt += " All panels share one colour scale."
+    return figure
+
+
+@styled
+def path_panels(paths: Mapping[str, xr.Dataset], *, columns: int = 2, marks: int = 6) -> Figure:
+    """Titled paths (alpha and beta over step) beside each other, without a surface, each on axes of its own.
+
+    Epochs (or steps) stand beside about `marks` points of each. Raises ValueError where there is no path.
+    """
+    if not paths:
+        raise ValueError("paths: empty; expected at least one titled path")
+    columns = max(1, min(columns, len(paths)))
+    rows = -(-len(paths) // columns)
+    figure = Picture(figsize=(3.5 * columns, 3.2 * rows), layout="constrained")
+    drawn = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, path in zip(drawn, paths.values(), strict=False):
+        spans = [np.ptp(path[name].to_numpy()) for name in LETTERS]
+        ax.margins(0.15)
+        ax.grid(color="#e4e4e4")
+        ax.set_aspect("equal" if 0.3 < spans[1] / (spans[0] or 1) < 3 else "auto", adjustable="datalim")
+        ax.plot(path["alpha"], path["beta"], alpha=0)  # so that the axes know their range
+        ax.set(xlabel=axis_label(path, "alpha"), ylabel=axis_label(path, "beta"))
+    for ax in drawn[len(paths) :]:
+        ax.remove()
+    figure.draw_without_rendering()  # so that the axes know their place
+    for ax, (title, path) in zip(drawn, paths.items(), strict=False):
+        draw_path(ax, path, marks=marks)
+        ends = [
+            ", ".join(f"{letter} = {number(float(path[name][i]))}" for name, letter in LETTERS.items()) for i in (0, -1)
+        ]
+        finish(ax, f"a path of {path.sizes['step']} points from {ends[0]} to {ends[1]}.", title)
     return figure
