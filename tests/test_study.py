@@ -107,4 +107,6 @@ def test_verdicts_are_published_for_the_findings(study, tmp_path):
     study.publish(verdicts)
     assert place.stat().st_mtime_ns == before
     assert rooms.published(tmp_path) == {"test": verdicts}
-    assert rooms.published(tmp_path / "nowhere") == {}
+    assert rooms.published(tmp_path / "nowhere") == {} and rooms.answers(tmp_path) == {}
+    study.publish(verdicts, answer="b is more.")
+    assert rooms.answers(tmp_path) == {"test": "b is more."}

@@ -25,7 +25,7 @@ from lossatlas.vectors import Params
 
 TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
 
-CLAIMS = "claims.json"  # the verdicts of a chapter, in its folder
+CLAIMS, ANSWER = "claims.json", "answer.txt"  # the verdicts of a chapter and its answer in words, in its folder
 
 load = lru_cache(maxsize=4)(load_dataset)
 
@@ -80,6 +80,12 @@ def published(results: Path | str = "data/results") -> dict[str, list[Verdict]]:
     """The verdicts that each chapter published, by the chapter's name."""
     paths = sorted(Path(results).glob(f"*/{CLAIMS}"))
     return {path.parent.name: from_records(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
+
+
+def answers(results: Path | str = "data/results") -> dict[str, str]:
+    """The answer in words that each chapter published, by the chapter's name."""
+    paths = sorted(Path(results).glob(f"*/{ANSWER}"))
+    return {path.parent.name: path.read_text(encoding="utf-8").strip() for path in paths}
 
 
 @dataclass(frozen=True)
@@ -146,9 +152,10 @@ class Study:
             "slice": jsonable(asdict(slice)),
             "computing_version": COMPUTING_VERSION,
         }
-        return self.store.result(
+        surface = self.store.result(
             f"surface-{condition.name}", request, lambda: self.compute_surface(condition, seed, slice=slice)
         )
+        return surface.assign_attrs(condition=condition.label)  # labels are no part of what was asked
 
     def compute_surface(
         self,
@@ -156,13 +163,14 @@ class Study:
         seed: int,
         *,
         slice: Slice,
-        model: nn.Module | None = None,
         alphas: Sequence[float] | None = None,
         betas: Sequence[float] | None = None,
     ) -> xr.Dataset:
-        """The same, evaluated now, whatever is stored: from the trained network or from ``model``, on the slice's
-        grid or at other ``alphas`` and ``betas``."""
-        data, model = condition.data, model or self.model(condition, seed)
+        """The same, evaluated now from the weights, whatever surface is stored.
+
+        ``alphas`` and ``betas`` are other coordinates than the slice's own, some of its points perhaps.
+        """
+        model, data = self.model(condition, seed), condition.data
         plane = directions.random_plane(
             model, seed=slice.plane_seed, normalize=slice.normalize, scale=slice.scale, layers=slice.layers
         )
@@ -196,13 +204,14 @@ class Study:
         request = {"run": self._request(condition, seed), "measure": name, "asked": jsonable(asked)}
         return self._weights_store(seed).tensors(f"{name}-{condition.name}", request, compute)
 
-    def publish(self, verdicts: Sequence[Verdict]) -> None:
-        """Keep the chapter's verdicts beside its results, for :func:`published`."""
-        text = json.dumps(to_records(verdicts), indent=1) + "\n"
-        path = self.store.root / CLAIMS
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            with written_whole(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+    def publish(self, verdicts: Sequence[Verdict], *, answer: str = "") -> None:
+        """Keep the chapter's verdicts, and its answer in words, beside its results: see :func:`published`."""
+        texts = {CLAIMS: json.dumps(to_records(verdicts), indent=1) + "\n", ANSWER: answer and answer + "\n"}
+        for name, text in texts.items():
+            path = self.store.root / name
+            if text and (not path.exists() or path.read_text(encoding="utf-8") != text):
+                with written_whole(path) as temporary:
+                    temporary.write_text(text, encoding="utf-8")
 
     def class_shares(self, condition: Condition, *, split: str = "test") -> xr.DataArray:
         """The share of each class among the targets of a split, over ``label``."""
