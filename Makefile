@@ -6,12 +6,12 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 PORT ?= 8000
 RUN = $(VENV)/bin/python -m lossatlas_book
 
-export NAME PARAMS PROFILE
+export NAME CHAPTER PARAMS PROFILE
 # Compiled modules are kept even where the machine's settings say otherwise: every kernel starts faster.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve chapter lint clean environment test-environment
+.PHONY: help book test serve chapter reproduce verify lint clean environment test-environment
 
 help:  ## List these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -29,6 +29,12 @@ serve: environment  ## Show the site on localhost (PORT=8000)
 
 chapter: environment  ## Execute one chapter otherwise: NAME=depth PARAMS="grid_points=21 seeds=2" (or PROFILE=small)
 	@$(RUN) chapter "$$NAME" --params "$$PARAMS" --profile "$$PROFILE"
+
+reproduce: environment  ## Compute CHAPTER=rnn (or all) from nothing, hours, and compare its verdicts; goes on where it was killed
+	@$(RUN) reproduce "$$CHAPTER" --params "$$PARAMS"
+
+verify: environment  ## Evaluate what CHAPTER=rnn (or all, or today) stores again, repeat a training; FULL=1 leaves nothing out
+	@$(RUN) verify "$$CHAPTER" $(if $(DAY),--day "$(DAY)") $(if $(FULL),--full)
 
 lint: test-environment  ## Check style, and that notebooks are committed without outputs
 	@$(VENV)/bin/ruff check

@@ -8,18 +8,21 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 import nbformat
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lossatlas.datasets import DATASETS, load_dataset
-from lossatlas_book import chapters, console, environment, execute, publish, serve, site
+from lossatlas_book import chapters, console, environment, execute, publish, reproduce, serve, site
 from lossatlas_book.__main__ import main
 from lossatlas_book.console import Failure
 
@@ -304,6 +307,106 @@ def test_make_chapter_gives_a_notebook_and_a_page_with_one_tidy_cell(book, capsy
     assert (place / "tiny.ipynb").read_bytes() == before
 
 
+# chapters computed again
+
+
+STORING = """
+from pathlib import Path
+import time
+from lossatlas import evidence
+from lossatlas.study import Condition, Slice, Study
+from lossatlas.training import Recipe
+
+study = Study("storing", results=results, progress=False)
+small = Condition("small", "digits", "feedforward", Recipe(epochs=1), {"depth": 2, "width": 4})
+for seed in range(seeds):
+    study.surface(small, seed, slice=Slice(points=5, samples=20))
+    while not Path("go").exists():
+        Path("waiting").touch()
+        time.sleep(0.05)
+effect = evidence.difference([1.0, 1.1, 1.2, 1.3, 1.4], [2.0, 2.1, 2.2, 2.3, 2.4])
+study.publish(evidence.judge([evidence.Claim("b is more", "figure 1", "roughness", expected, effect)]))
+"""
+STORING_PARAMETERS = """\
+seeds = 3  # seeds a condition
+expected = "greater"  # what the claim says
+results = "data/results"  # stored results
+"""
+
+
+def test_reproducing_survives_being_killed_and_goes_on_where_it_was(book, capsys):
+    write_notebook(book / "book" / "storing.ipynb", STORING, parameters=STORING_PARAMETERS)
+    command = [sys.executable, "-m", "lossatlas_book", "reproduce", "storing"]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    waiting = book / "waiting"
+    wait_until(waiting.exists, seconds=120)
+    running.kill()
+    running.wait()
+    wait_until(lambda: time.time() - waiting.stat().st_mtime > 3, seconds=60)  # what it had started ended too
+
+    stored = book / "_build" / "reproduced" / "results" / "storing"
+    before = {path: path.stat().st_mtime_ns for path in stored.iterdir() if not path.name.startswith(".")}
+    assert len(list(stored.glob("surface-*.nc"))) == 1 and len(before) == 3
+    (book / "go").touch()
+    assert main(["reproduce", "storing"]) == 0
+    assert len(list(stored.glob("surface-*.nc"))) == 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert not (book / "data").exists()
+    assert "No claim was judged both" in capsys.readouterr().out
+
+
+def wait_until(true: Callable[[], bool], *, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_reproduced_verdicts_stand_beside_the_published(book, capsys):
+    write_notebook(book / "book" / "storing.ipynb", STORING, parameters=STORING_PARAMETERS)
+    (book / "go").touch()
+    exec(STORING_PARAMETERS + STORING, {})
+    published = book / "data" / "results" / "storing" / "claims.json"
+    text = published.read_text()
+    assert main(["reproduce", "storing"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"published   supported +1 \[.*5 \+ 5 seeds\n +reproduced  supported +1 \[", said)
+    assert "All 1 verdicts are the published ones." in said
+    assert "The published results took" in said and "of it is still to do" in said
+
+    assert main(["reproduce", "storing", "--params", "seeds=1 expected=less"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"reproduced  contradicted .*<- ANOTHER VERDICT\n", said)
+    assert "1 of 1 verdicts DIFFER" in said
+    assert published.read_text() == text
+
+    write_notebook(book / "book" / "storing.ipynb", "1 / 0", parameters=STORING_PARAMETERS)
+    assert main(["reproduce", "storing"]) == 1
+    assert "reproduced  not judged" in capsys.readouterr().out
+    for arguments in (["", "--params", "seeds=1"], ["storing", "--params", "results=data/results"]):
+        assert main(["reproduce", *arguments]) == 1
+
+
+def test_the_time_left_is_that_of_what_is_missing_at_our_pace(tmp_path, monkeypatch):
+    published, ours = tmp_path / "published", tmp_path / "ours"
+    assert reproduce.Remaining(published, ours)() is None
+    published.mkdir()
+    for number in range(4):
+        xr.Dataset(attrs={"seconds": 100.0}).to_netcdf(published / f"{number}.nc", engine="h5netcdf")
+    clock = [0.0]
+    monkeypatch.setattr(reproduce.time, "monotonic", lambda: clock[0])
+    ours.mkdir()
+    (ours / "0.nc").touch()
+    left = reproduce.Remaining(published, ours)
+    assert left() == 300
+    (ours / "1.nc").touch()
+    clock[0] = 50.0  # twice as fast as when it was published
+    assert left() == 100
+    progress = execute.Progress(console.Step("execute", "x"), cells=3, seconds=(), bars=tmp_path / "no", left=left)
+    progress.line("Executing Cell 2----")
+    assert progress.current.detail == "cell 2 of 3, about 1 min 40 s left"
+
+
 # the site
 
 
@@ -459,6 +562,7 @@ def test_a_command_that_hangs_is_ended(tmp_path):
 
 def test_durations_are_readable():
     assert [console.duration(s) for s in (0.04, 9.94, 12.4, 200)] == ["0.0 s", "9.9 s", "12 s", "3 min 20 s"]
+    assert [console.duration(s) for s in (3599.4, 7500)] == ["59 min 59 s", "2 h 05 min"]
 
 
 def test_the_site_is_served_on_this_machine_only(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from datetime import date
 from pathlib import Path
-from typing import Any
 
-from . import browser, chapters, execute, serve, site
+from . import browser, chapters, execute, reproduce, serve, site, verify
 from .console import Failure, step
 
 
@@ -22,7 +22,7 @@ def chapter(root: Path, name: str, *, params: str, profile: str) -> None:
     path = chapters.find(root, name)
     place = root / "_build" / "chapters" / name
     results = root / "_build" / "results" / profile
-    values = _profile_values(root, profile, results=results).get(name, {}) if profile else {}
+    values = chapters.with_results(root, chapters.profile(root, profile), results).get(name, {}) if profile else {}
     values |= chapters.validate(path, chapters.split(params))
     work = place.with_name(f".{name}.new")
     shutil.rmtree(work, ignore_errors=True)
@@ -38,16 +38,6 @@ def chapter(root: Path, name: str, *, params: str, profile: str) -> None:
     print(f"\nNotebook: {place / path.name}\nPage:     {place / page.relative_to(work)}")
 
 
-def _profile_values(root: Path, name: str, *, results: Path) -> dict[str, dict[str, Any]]:
-    """A profile's values; its results are kept in a folder of their own, apart from the published ones."""
-    values = chapters.profile(root, name)
-    for chapter, given in values.items():
-        if "results" in chapters.parameters(chapters.find(root, chapter)):
-            inside = results.relative_to(root) if results.is_relative_to(root) else results
-            given.setdefault("results", str(inside))
-    return values
-
-
 def execute_profile(root: Path, names: list[str], *, profile: str, output: Path) -> None:
     """Execute chapters with a profile's values, all of it live, into a folder that is emptied first."""
     if output.exists() and not (output / ".profile").exists() and any(output.iterdir()):
@@ -55,7 +45,7 @@ def execute_profile(root: Path, names: list[str], *, profile: str, output: Path)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     (output / ".profile").write_text(profile)
-    values = _profile_values(root, profile, results=output / "results")
+    values = chapters.with_results(root, chapters.profile(root, profile), output / "results")
     execute.execute_all(root, output, names=names or sorted(values), values=values, always=True)
 
 
@@ -79,6 +69,13 @@ def parser() -> argparse.ArgumentParser:
     some.add_argument("names", nargs="*")
     some.add_argument("--profile", required=True)
     some.add_argument("--output", type=Path, help="default: _build/profiles/PROFILE")
+    again = commands.add_parser("reproduce", help="compute chapters from nothing, compare with what is published")
+    again.add_argument("name", nargs="?", default="", help="a chapter; all of them without")
+    again.add_argument("--params", default="", help='such as "seeds=2"')
+    verified = commands.add_parser("verify", help="evaluate stored surfaces again, repeat one training a chapter")
+    verified.add_argument("name", nargs="?", default="", help="a chapter, or today: the one whose turn it is")
+    verified.add_argument("--day", type=date.fromisoformat, default=date.today(), help="such as 2026-07-31")
+    verified.add_argument("--full", action="store_true", help="every point, and a training whatever it takes")
     served = commands.add_parser("serve", help="the site on localhost")
     served.add_argument("--port", type=int, default=8000)
     commands.add_parser("check", help="can the notebooks be committed?")
@@ -98,6 +95,10 @@ def run(args: argparse.Namespace, root: Path) -> None:
         case "execute":
             output = args.output or root / "_build" / "profiles" / args.profile
             execute_profile(root, args.names, profile=args.profile, output=output.absolute())
+        case "reproduce":
+            reproduce.reproduce(root, args.name, params=args.params)
+        case "verify":
+            verify.verify(root, args.name, day=args.day, full=args.full)
         case "serve":
             html = root / "_build" / "html"
             serve.serve(html if (html / "index.html").exists() else build(root), port=args.port)

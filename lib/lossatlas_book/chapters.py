@@ -206,6 +206,13 @@ def profile(root: Path, name: str) -> dict[str, dict[str, Any]]:
     return {chapter: validate(find(root, chapter), values or {}) for chapter, values in content.items()}
 
 
+def with_results(root: Path, values: dict[str, dict[str, Any]], folder: Path) -> dict[str, dict[str, Any]]:
+    """Values by chapter, with a results folder of their own in those that have one, apart from the published."""
+    place = str(folder.relative_to(root) if folder.is_relative_to(root) else folder)
+    stores = {name for name in values if "results" in parameters(find(root, name))}
+    return {name: {"results": place, **given} if name in stores else given for name, given in values.items()}
+
+
 def problems(path: Path) -> list[str]:
     """What keeps a notebook from being committed: outputs, counts, no or several parameter cells."""
     notebook = read(path)

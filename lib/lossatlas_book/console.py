@@ -28,11 +28,19 @@ class Failure(Exception):
 
 
 def duration(seconds: float) -> str:
-    """Seconds as text: '0.4 s', '12 s', '3 min 20 s'."""
+    """Seconds as text: '0.4 s', '12 s', '3 min 20 s', '2 h 05 min'."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of texts as lines, indented, each column as wide as its widest text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["    " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 class Step:

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import nbformat
 from . import chapters
 from .console import ANSI, Failure, Step, duration, run_logged, step, tail
 
+Left = Callable[[], float | None]  # seconds that a chapter still takes, None where that is not known
 BAR = re.compile(r"(?:(?P<what>[^:\r\n]+): +)?(?P<share>\d+)%\|.*<(?P<left>[\d:]+)")
 
 
@@ -58,10 +59,15 @@ def record_of(output: Path) -> dict:
 
 
 class Progress:
-    """The line of a running chapter: cell 5 of 23, the bar inside the cell, and the time left."""
+    """The line of a running chapter: cell 5 of 23, the bar inside the cell, and the time left.
 
-    def __init__(self, current: Step, *, cells: int, seconds: Sequence[float], bars: Path) -> None:
-        self.current, self.cells, self.seconds, self.bars = current, cells, seconds, bars
+    That comes from `left`, where it is given and knows, else from the `seconds` that each cell took last time.
+    """
+
+    def __init__(
+        self, current: Step, *, cells: int, seconds: Sequence[float], bars: Path, left: Left = lambda: None
+    ) -> None:
+        self.current, self.cells, self.seconds, self.bars, self.left = current, cells, seconds, bars, left
         self.cell = 0
         self.since = time.monotonic()
 
@@ -86,7 +92,8 @@ class Progress:
         return f"{(found['what'] or '').strip()} {found['share']}% ({found['left']} left)".strip()
 
     def _left(self) -> str:
-        """From the cells' times in the last execution, if there was one of as many cells."""
+        if (known := self.left()) is not None:
+            return f"about {duration(known)} left"
         if len(self.seconds) != self.cells or not self.cell:
             return ""
         here = max(0.0, self.seconds[self.cell - 1] - (time.monotonic() - self.since))
@@ -101,6 +108,7 @@ def run_papermill(
     values: dict[str, Any],
     current: Step,
     seconds: Sequence[float] = (),
+    left: Left = lambda: None,
 ) -> list[float]:
     """Execute a notebook with papermill from the book's root and return each cell's seconds.
 
@@ -112,9 +120,9 @@ def run_papermill(
     logs.mkdir(parents=True, exist_ok=True)
     bars.unlink(missing_ok=True)
     cells = len(chapters.read(path).cells) + bool(values)  # papermill puts given values into a cell of their own
-    progress = Progress(current, cells=cells, seconds=seconds, bars=bars)
-    command = [sys.executable, "-m", "papermill", path, half, "--cwd", root, "-k", "python3"]
-    command += ["--log-output", "--no-progress-bar", "--autosave-cell-every", "0"]
+    progress = Progress(current, cells=cells, seconds=seconds, bars=bars, left=left)
+    command = [sys.executable, "-m", "lossatlas_book.tied", os.getpid(), "papermill", path, half, "--cwd", root]
+    command += ["-k", "python3", "--log-output", "--no-progress-bar", "--autosave-cell-every", "0"]
     command += ["-y", json.dumps(values)] if values else []
     env = {
         "LOSSATLAS_PROGRESS": str(bars),  # the library draws its bars there, not into a cell
@@ -175,12 +183,13 @@ def execute_all(
     names: Sequence[str] = (),
     values: dict[str, dict[str, Any]] | None = None,
     always: bool = False,
+    left: Mapping[str, Left] | None = None,
 ) -> dict[str, Path]:
     """Execute chapters (all, or those named) into `folder`, and return name and executed notebook of each.
 
     A chapter whose notebook, library, pinned versions, values and stored results are as in its last
     execution is left alone, unless `always`. One that fails is reported and the others go on; then
-    Failure is raised.
+    Failure is raised. `left` may know how long a chapter still takes.
     """
     paths = {name: chapters.find(root, name) for name in names} or chapters.chapters(root)
     failed = []
@@ -194,9 +203,8 @@ def execute_all(
                 if not always and record and [before, stored(path, root)] == record.get("input"):
                     current.result = "unchanged"
                     continue
-                seconds = run_papermill(
-                    path, output, root=root, values=given, current=current, seconds=record.get("seconds", ())
-                )
+                known = {"seconds": record.get("seconds", ()), "left": (left or {}).get(name, lambda: None)}
+                seconds = run_papermill(path, output, root=root, values=given, current=current, **known)
                 # Stored results are fingerprinted afterwards: the chapter itself may have added some.
                 now = {"input": [before, stored(path, root)], "output": digest([output]), "seconds": seconds}
                 output.with_suffix(".json").write_text(json.dumps(now))

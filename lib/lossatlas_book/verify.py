@@ -1,0 +1,122 @@
+"""`make verify`: stored surfaces evaluated again from their weights, and one training a chapter repeated."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import chapters
+from .console import Failure, Step, columns, duration, step
+
+if TYPE_CHECKING:
+    from lossatlas.study import Study
+    from lossatlas.verification import Check, Repeat, Stored
+
+SURFACE_SECONDS = 80.0  # for the surfaces of one chapter; those that would take longer are evaluated in part
+TRAINING_SECONDS = 90.0  # a training that took longer is not repeated
+
+
+def chosen(root: Path, name: str, *, day: datetime.date) -> list[str]:
+    """The chapters to verify: the one named, every one with stored surfaces, or "today": the one whose turn it is."""
+    results = root / "data" / "results"
+    stored = [chapter for chapter in chapters.chapters(root) if any((results / chapter).glob("surface-*.nc"))]
+    if name in ("", "today") and not stored:
+        raise Failure(f"there is nothing to verify: no chapter has surfaces in {results}")
+    if name == "today":
+        return [stored[day.toordinal() % len(stored)]]
+    return stored if name == "" else [chapters.find(root, name).stem]
+
+
+def verify(root: Path, name: str, *, day: datetime.date, full: bool = False) -> None:
+    """Verify chapters and print what was compared; raises Failure where anything disagrees or could not be read.
+
+    `day` chooses the chapter of "today", and which points of an expensive surface are evaluated; `full` evaluates
+    all of them and repeats a training whatever it takes.
+    """
+    wrong = []
+    for chapter in chosen(root, name, day=day):
+        wrong += [f"{chapter}: {what}" for what in _chapter(root, chapter, seed=day.toordinal(), full=full)]
+    if wrong:
+        raise Failure("\n".join([f"{len(wrong)} results could not be verified:", *(f"    {what}" for what in wrong)]))
+    print("\nEverything that was compared agrees.")
+
+
+def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
+    """Verify one chapter; returns what is wrong."""
+    from lossatlas.study import Study
+    from lossatlas.verification import AGREES, has_weights, kept_tensors, stored_surfaces
+
+    study = Study(name, results=root / "data" / "results", progress=False)
+    with step("verify", name) as current, kept_tensors(study) as kept:
+        found, left_out = stored_surfaces(study)
+        shown = [stored for stored in found if has_weights(kept, stored)]
+        checks = _surfaces(kept, shown, current=current, budget=math.inf if full else SURFACE_SECONDS, seed=seed)
+        current.result = f"{len(checks)} surfaces"
+    for line in _surface_lines(checks):
+        print(line)
+    if others := len(found) - len(shown):
+        print(f"    not verified: {others} surfaces of other seeds, whose weights are not kept")
+    wrong = [f"{file} {reason}" for file, reason in left_out.items()]
+    wrong += [f"{check.name}: {check.verdict}" for check in checks if check.verdict != AGREES]
+    return wrong + _training(study, found, limit=math.inf if full else TRAINING_SECONDS)
+
+
+def _surfaces(kept: Study, stored: Sequence[Stored], *, current: Step, budget: float, seed: int) -> list[Check]:
+    """Check surfaces, the cheapest first, within a budget of seconds: a longer one gets its part of what is left."""
+    from lossatlas.verification import check_surface
+
+    waiting = sorted(stored, key=lambda one: one.seconds)
+    checks: list[Check] = []
+    deadline = time.monotonic() + budget
+    for i, one in enumerate(waiting):
+        left = max(0.0, deadline - time.monotonic())
+        still = f", about {duration(left)} left" if left < math.inf else ""
+        current.update(f"surface {i + 1} of {len(waiting)}{still}")
+        share = 1.0 if one.seconds <= 0 else left / (len(waiting) - i) / one.seconds
+        checks.append(check_surface(kept, one, share=min(1.0, share), seed=seed))
+    return sorted(checks, key=lambda check: check.name)
+
+
+def _surface_lines(checks: Sequence[Check]) -> list[str]:
+    rows = [("surface", "points", "largest difference", "seconds", "")]
+    for check in checks:
+        difference = "–" if math.isnan(check.worst) else f"{check.worst:.0e}"
+        rows.append((check.name, f"{check.points} of {check.of}", difference, f"{check.seconds:.1f}", check.verdict))
+    return columns(rows) if checks else []
+
+
+def _training(study: Study, stored: Sequence[Stored], *, limit: float) -> list[str]:
+    """Repeat the cheapest training of a chapter; returns what is wrong."""
+    from lossatlas.verification import AGREES, cheapest, first_test_surface, repeat, training_seconds
+
+    found = cheapest(study)
+    if found is None:
+        print("    no training repeated: none has enough stored seeds")
+        return []
+    condition, histories = found
+    surfaces = first_test_surface(condition, stored)
+    label = next((surface.condition.label for surface in surfaces.values()), condition.name)
+    if (expected := training_seconds(histories)) > limit:
+        print(f"    no training repeated: the cheapest, {label}, took {duration(expected)}")
+        return []
+    with step("train again", study.chapter) as current:
+        current.update(f"{label}, about {duration(expected)}")
+        repeats = repeat(study, condition, histories, surfaces)
+        current.result = label
+    for line in _repeat_lines(repeats):
+        print(line)
+    return [f"{label}, trained again: {row.measure} {row.verdict}" for row in repeats if row.verdict != AGREES]
+
+
+def _repeat_lines(repeats: Sequence[Repeat]) -> list[str]:
+    from lossatlas.tables import number
+
+    rows = [("measure", "stored", "again", f"99% interval for one more seed, from {repeats[0].seeds}", "")]
+    for row in repeats:
+        interval = f"{number(row.low)} to {number(row.high)}"
+        rows.append((row.measure, number(row.stored, 4), number(row.repeated, 4), interval, row.verdict))
+    return columns(rows)
