@@ -8,6 +8,7 @@
   const PATIENCE = 20; // seconds until a scene that does not show is given up
   const CONTEXTS = 6; // scenes that are live at once; browsers allow about sixteen, phones eight
   const STEP = 6; // degrees for one press of an arrow key
+  const STRIDE = 200; // milliseconds for one step of a path
   const HALF_VIEW = Math.tan((15 * Math.PI) / 180); // the camera's view angle is 30 degrees
 
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -95,6 +96,62 @@
       if (actors.length && actors.every(ready)) return renderer;
     }
     throw new Error("the scene did not come up in time");
+  }
+
+  // A path can be walked: a slider and a button move the ball, and the tube reaches as far as the ball has come.
+  function walkable(bar, renderer, draw) {
+    const { name, at, points, rings, tube, ball } = JSON.parse(bar.dataset.walk);
+    const last = points.length - 1;
+    const actors = renderer.getActors();
+    const mesh = actors[tube].getMapper().getInputData();
+    const whole = mesh.getStrips().getData().slice(); // for each strip its number of points, then their numbers
+    const button = document.createElement("button");
+    const slider = document.createElement("input");
+    const said = document.createElement("output");
+    let timer = 0;
+
+    function show(step) {
+      const cells = [];
+      for (let i = 0; i < whole.length; i += whole[i] + 1) {
+        const length = Math.min(whole[i], 2 * (rings * step + 1));
+        if (length > 2) cells.push(length, ...whole.subarray(i + 1, i + 1 + length));
+      }
+      mesh.getStrips().setData(whole.constructor.from(cells));
+      mesh.modified();
+      actors[ball].setPosition(...add(points[step], points[last], -1));
+      slider.value = step;
+      said.textContent = `${name} ${at[step]}`;
+      slider.setAttribute("aria-valuetext", said.textContent);
+      draw();
+    }
+    function stop() {
+      clearInterval(timer);
+      timer = 0;
+      button.textContent = "Play";
+    }
+    function go() {
+      const step = Number(slider.value);
+      if (step === last) stop();
+      else show(step + 1);
+    }
+    function play() {
+      if (Number(slider.value) === last) show(0);
+      timer = setInterval(go, STRIDE);
+      button.textContent = "Pause";
+    }
+
+    button.type = "button";
+    button.textContent = "Play";
+    button.title = "Follow the path from its start";
+    button.addEventListener("click", () => (timer ? stop() : play()));
+    Object.assign(slider, { type: "range", min: 0, max: last, value: last });
+    slider.setAttribute("aria-label", `Walk the path: ${name}`);
+    slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
+    slider.addEventListener("keydown", (event) => event.stopPropagation()); // the theme turns pages with the arrow keys
+    said.textContent = `${name} ${at[last]}`;
+    slider.setAttribute("aria-valuetext", said.textContent);
+    bar.replaceChildren(button, slider, said);
+    return stop;
   }
 
   function fail(figure, reason) {
@@ -242,10 +299,14 @@
     button.addEventListener("click", reset);
     box.append(button);
 
+    const bar = figure.querySelector(".la-walk");
+    const stand = bar ? walkable(bar, renderer, draw) : () => {};
+
     // Browsers allow few WebGL contexts. A scene that sleeps gives its own away and keeps everything else; it
     // also sleeps when the machine takes the context, and wakes with a new one.
     function sleep() {
       if (!canvas) return;
+      stand();
       interactor.setEnableRender(false);
       const element = canvas.getCanvas();
       element.removeEventListener("webglcontextlost", sleep);

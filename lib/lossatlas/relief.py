@@ -1,4 +1,4 @@
-"""From a surface to meshes in a box: heights, clipping, interpolation, contour lines, a path, the walls.
+"""From a surface to meshes in a box: heights, clipping, interpolation, contour lines, the walls.
 
 The box is that of `lossatlas.stage`: alpha and beta from -1/2 to 1/2, the height from 0 to `TALL`.
 """
@@ -19,7 +19,6 @@ from lossatlas.stage import CLIPPED, COLOURS, TALL, Part
 if TYPE_CHECKING:
     import pyvista as pv
 
-PATH = "#ffd21f"
 SHADED = {"ambient": 0.36, "diffuse": 0.72, "specular": 0.15, "specular_power": 15}
 HEIGHTS = ("log", "linear")
 
@@ -202,43 +201,19 @@ def surface_parts(grid: Grid, frame: Frame, *, contours: int, resolution: int) -
     shown, parts = sheet, []
     if frame.clip is not None:
         shown, cut = sheet.clip_scalar(scalars="height", value=frame.clip, both=True)
-        parts.append(Part(_strips(_raised(cut, frame)), {"color": CLIPPED} | SHADED))
+        parts.append(Part(as_strips(_raised(cut, frame)), {"color": CLIPPED} | SHADED))
         levels = np.append(levels, frame.clip)
     raised = _raised(shown, frame)
-    strips = _strips(raised)
+    strips = as_strips(raised)
     strips.point_data["colour"] = matplotlib.colormaps[COLOURS](raised.points[:, 2] / TALL, bytes=True)[:, :3]
     strips.set_active_scalars("colour")
-    strips.point_data.active_normals = _rounded(raised["slope"], 6)
+    strips.point_data.active_normals = rounded(raised["slope"], 6)
     parts.append(Part(strips, SHADED))
     levels = levels[(levels > heights.min()) & (levels < heights.max())]
     if len(levels):
         lines = _raised(sheet.contour(levels, scalars="height"), frame)
         parts.append(_tube(lines, radius=0.002, sides=4, color="#1f1f1f"))
     return [part for part in parts if part.mesh.n_cells]
-
-
-def path_parts(grid: Grid, frame: Frame, path: xr.Dataset, *, resolution: int) -> tuple[list[Part], int]:
-    """A trajectory as a tube just above the surface, a ball at its end; how many steps lie off the grid."""
-    import pyvista as pv
-
-    steps = np.stack([np.asarray(path[axis], dtype=float) for axis in ("alpha", "beta")], axis=1)
-    alphas, betas, heights, _ = interpolate(grid, frame, resolution)
-    height = RegularGridInterpolator((alphas, betas), heights, bounds_error=False)
-    between = 8  # points from one step to the next, so that the tube follows the surface
-    fine = np.arange((len(steps) - 1) * between + 1) / between
-    dense = np.stack([np.interp(fine, np.arange(len(steps)), axis) for axis in steps.T], axis=1)
-    above = height(dense)
-    inside = np.isfinite(above)
-    points = frame.to_box(*dense.T, np.where(inside, above, frame.low)) + np.array([0, 0, 0.006])
-    runs = np.split(np.arange(len(points)), np.flatnonzero(np.diff(inside)) + 1)
-    parts = [
-        _tube(pv.MultipleLines(points[run]), radius=0.005, sides=8, color=PATH)
-        for run in runs
-        if inside[run[0]] and len(run) > 1
-    ]
-    if inside[-1]:
-        parts.append(Part(_strips(pv.Sphere(radius=0.014, center=points[-1])), {"color": PATH} | SHADED))
-    return [part for part in parts if part.mesh.n_cells], int((~inside[::between]).sum())
 
 
 def walls(ticks: dict[str, list[float]]) -> Part:
@@ -265,7 +240,7 @@ def walls(ticks: dict[str, list[float]]) -> Part:
                     strips.append(strip if (along == i) == (side == 1) else strip[::-1])
     points = np.concatenate(strips)
     mesh = pv.PolyData.from_regular_faces(points, np.arange(len(points)).reshape(-1, 4))
-    mesh.points = _rounded(points, 12)
+    mesh.points = rounded(points, 12)
     return Part(mesh, {"color": "#808080", "lighting": False, "opacity": 0.4, "culling": "front"})
 
 
@@ -276,16 +251,16 @@ def _raised(mesh: pv.PolyData, frame: Frame) -> pv.PolyData:
     return mesh
 
 
-def _rounded(numbers: np.ndarray, bits: int) -> np.ndarray:
+def rounded(numbers: np.ndarray, bits: int) -> np.ndarray:
     """Rounded to multiples of 2^-bits, which changes nothing to be seen and halves a file."""
     return (np.round(np.asarray(numbers, dtype=float) * 2**bits) / 2**bits).astype(np.float32)
 
 
-def _strips(mesh: pv.PolyData) -> pv.PolyData:
+def as_strips(mesh: pv.PolyData) -> pv.PolyData:
     """The same shape as triangle strips, which take a third of the space; without point data."""
     import pyvista as pv
 
-    bare = pv.PolyData(_rounded(mesh.points, 12), faces=mesh.triangulate().faces)
+    bare = pv.PolyData(rounded(mesh.points, 12), faces=mesh.triangulate().faces)
     return bare.strip()
 
 
@@ -297,5 +272,5 @@ def _tube(lines: pv.PolyData, *, radius: float, sides: int, color: str) -> Part:
     tubes = pv.PolyData()
     if lines.n_lines:
         drawn = lines.strip(join=True).tube(radius=radius, n_sides=sides)
-        tubes = pv.PolyData(_rounded(drawn.points, 12), strips=drawn.strips)
+        tubes = pv.PolyData(rounded(drawn.points, 12), strips=drawn.strips)
     return Part(tubes, {"color": color, "lighting": False})

@@ -15,6 +15,7 @@ import xarray as xr
 from lossatlas import legend, relief, stage, webscene
 from lossatlas.relief import Frame, Grid
 from lossatlas.stage import Label, Part
+from lossatlas.track import Track, track_parts
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -33,6 +34,7 @@ class Scene:
     clipped: float  # share of the grid's points that lie above the clip
     parts: tuple[Part, ...] = field(repr=False)
     labels: tuple[Label, ...] = field(repr=False)
+    track: Track | None = field(default=None, repr=False)  # of a path that can be walked
 
     def plotter(self, *, off_screen: bool = True) -> pv.Plotter:
         """A PyVista plotter with everything in it, to be changed, shown, saved.
@@ -83,7 +85,8 @@ def scene(
     flatten the rest. `clim`, two values, sets the box and the colours instead of the surface's own range;
     what lies outside is cut. Points that are not finite are cut out with the cells around them. Between the
     grid's points the surface is a cubic spline, or linear where points are missing, on about `resolution`
-    points a side. `path` is a trajectory (variables alpha and beta over step), drawn on the surface.
+    points a side. `path` is a trajectory (variables alpha and beta over step), drawn on the surface; on a page it
+    can be walked step by step where all of it lies on the grid.
 
     Raises ValueError for a surface that cannot be drawn and for arguments that do not fit it.
     """
@@ -176,11 +179,11 @@ def _scene(
 ) -> Scene:
     labels = legend.labels(grid, frame)
     parts = relief.surface_parts(grid, frame, contours=contours, resolution=resolution)
-    steps = outside = 0
+    steps, outside, track = 0, 0, None
     if path is not None:
         if missing := {"alpha", "beta"} - set(path.variables):
             raise ValueError(f"path has no {' and no '.join(sorted(missing))}; it has {list(path.variables)}")
-        drawn, outside = relief.path_parts(grid, frame, path, resolution=resolution)
+        drawn, track, outside = track_parts(grid, frame, path, resolution=resolution)
         parts += drawn
         steps = path["alpha"].size
     parts.append(relief.walls({axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"}))
@@ -192,4 +195,5 @@ def _scene(
         clipped=legend.above(grid, frame),
         parts=tuple(parts),
         labels=tuple(labels),
+        track=track,
     )

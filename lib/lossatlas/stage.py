@@ -38,11 +38,13 @@ LIGHTS = (((0.0, 0.1, 1.0), 0.55), ((-0.8, 0.9, 0.5), 0.5), ((0.9, 0.3, 0.4), 0.
 class Part:
     """One thing to draw: a mesh in box coordinates and the keywords of its `pyvista.Property`.
 
-    A mesh with point data `colour` (three bytes a point) has its colours from there.
+    A mesh with point data `colour` (three bytes a point) has its colours from there. `role` tells apart what a
+    viewer is to find again.
     """
 
     mesh: pv.PolyData
     style: dict[str, Any]
+    role: str = ""
 
     @property
     def coloured(self) -> bool:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossatlas import stage
+from lossatlas import stage, track
 from lossatlas.stage import CLIPPED, COLOURS, SIZE, TALL, Label, Part
+from lossatlas.tables import number
 
 if TYPE_CHECKING:
     from lossatlas.scenes import Scene
@@ -49,10 +50,8 @@ def vtksz(parts: Sequence[Part]) -> bytes:
         for entry in extract_array_hash(scene)
     }
     text = json.dumps({"scene": scene, "hashes": arrays})
-    number: dict[str, str] = {}
-    text = re.sub(
-        r'(?<=["{])[0-9a-f]{16}(?=["}-])', lambda match: number.setdefault(match[0], f"@{len(number)}@"), text
-    )
+    short: dict[str, str] = {}
+    text = re.sub(r'(?<=["{])[0-9a-f]{16}(?=["}-])', lambda match: short.setdefault(match[0], f"@{len(short)}@"), text)
     text = text.replace('"window"', '"@window@"')
     text = text.replace("@", hashlib.sha256(text.encode()).hexdigest()[:12])
     buffer = io.BytesIO()
@@ -67,7 +66,8 @@ def figure(scene: Scene) -> str:
     The styles inside are the least that shows the picture rightly where the site's style sheet is not.
     """
     data = base64.b64encode(vtksz(scene.parts)).decode()
-    words = repr((scene.title, scene.alt, scene.caption, scene.labels, scene.clipped))
+    walk = _walk(scene)
+    words = repr((scene.title, scene.alt, scene.caption, scene.labels, scene.clipped, walk))
     identity = hashlib.sha256((data + words).encode()).hexdigest()[:12]
     picture = base64.b64encode(stage.still(scene.parts, kind="WEBP")).decode()
     width, height = SIZE
@@ -79,10 +79,27 @@ def figure(scene: Scene) -> str:
         f'<img class="la-still" src="data:image/webp;base64,{picture}" width="{width}" height="{height}" '
         f'loading="lazy" style="display:block;width:100%;height:auto" alt="{html.escape(scene.alt)}">\n'
         f'<div class="la-labels" aria-hidden="true">{_spans(scene.labels)}</div>\n</div>\n'
-        f"{_bar(scene)}"
+        f"{walk}{_bar(scene)}"
         f'<script type="application/octet-stream;base64" class="la-data">{data}</script>\n'
         f"<figcaption>{title}{html.escape(scene.caption)}</figcaption>\n</figure>\n"
     )
+
+
+def _walk(scene: Scene) -> str:
+    """Where the page puts the controls of a path; its data say which actor is what, and where each step is."""
+    if scene.track is None:
+        return ""
+    place = {part.role: number for number, part in enumerate(scene.parts) if part.role}
+    data = {
+        "name": scene.track.name,
+        "at": [number(value) for value in scene.track.at],
+        "points": [[round(float(x), 4) for x in point] for point in scene.track.points],
+        "rings": track.BETWEEN,
+        "tube": place[track.TUBE],
+        "ball": place[track.END],
+    }
+    text = html.escape(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+    return f'<div class="la-walk" data-walk="{text}"></div>\n'
 
 
 def _spans(labels: Sequence[Label]) -> str:
