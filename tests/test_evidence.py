@@ -372,6 +372,24 @@ def test_verdicts_survive_json():
             evidence.from_records(bad)
 
 
+def test_the_trends_table_corrects_for_all_its_rows():
+    x = np.arange(6.0)
+    trends = {
+        "up": evidence.trend(x, x**2),
+        "neither": evidence.trend(x, [0, 1, 0, 1, 0, 1]),
+        "hole": evidence.trend([*x, np.nan], [*-x, 9]),
+    }
+    table = evidence.trends_table(trends)
+    rows = Cells(table._repr_html_()).rows[1:]
+    assert [row[0] for row in rows] == list(trends)
+    exact = 2 / math.factorial(6)
+    corrected = [record["p_adjusted"] for record in table.to_records()]
+    assert corrected[0] == corrected[2] == pytest.approx(3 * exact) and corrected[1] == trends["neither"].p
+    assert f"uncorrected {number(exact, 2)}" in rows[0][2] and rows[0][2].startswith(number(3 * exact, 2))
+    assert rows[2][1].startswith("−1 [") and "1 left out" in rows[2][3]
+    assert json.loads(json.dumps(table.to_records()))[2]["left_out"] == 1
+
+
 def test_the_seeds_table_shows_means_with_intervals():
     records = [
         {"condition": condition, "seed": seed, "sharpness": level + seed, "minima": 1 if seed else math.nan}

@@ -430,6 +430,27 @@ def test_a_curve_against_a_number():
             figures.curve_against(bad, xlabel="x", ylabel="y")
 
 
+def test_a_scatter_has_a_point_a_network_and_says_the_rank_correlation():
+    pairs = {"plain": [(1, 5), (2, 6), (3, 9)], "clipped": [(4, 8), (5, 12), (np.inf, 1)]}
+    records = [
+        {"condition": c, "seed": s, "radius": x, "m": y} for c, ps in pairs.items() for s, (x, y) in enumerate(ps)
+    ]
+    figure = figures.scatter(records, "radius", "m", ylabel="roughness")
+    ax = figure.axes[0]
+    drawn = {line.get_label(): line.get_xydata() for line in ax.lines}
+    np.testing.assert_allclose(drawn["plain"], pairs["plain"])
+    np.testing.assert_allclose(drawn["clipped"], pairs["clipped"][:2])
+    assert len({line.get_marker() for line in ax.lines}) == 2
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("radius", "roughness")
+    rho = stats.spearmanr([1, 2, 3, 4, 5], [5, 6, 9, 8, 12]).statistic
+    said = ax.get_legend().get_title().get_text()
+    for text in (said, figure.alt):
+        assert f"rank correlation {rho:.1f} [" in text and "5 points, 1 not finite" in text
+    assert "clipped: radius 4 to 5, roughness 8 to 12" in figure.alt
+    with pytest.raises(ValueError, match="no 'loss'"):
+        figures.scatter(records, "radius", "loss")
+
+
 # Words and pages
 
 
@@ -457,6 +478,7 @@ ALL = {
     "loss_curves": lambda: figures.loss_curves({"a": history(1)}),
     "dots": lambda: figures.dots([{"condition": "a", "m": 1.0}], "m"),
     "curve_against": lambda: figures.curve_against({"a": {1: [1.0]}}, xlabel="x", ylabel="y"),
+    "scatter": lambda: figures.scatter([{"condition": f"{i} units", "m": i, "n": -i} for i in range(7)], "m", "n"),
 }
 
 

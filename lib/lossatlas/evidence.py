@@ -39,6 +39,7 @@ __all__ = [
     "seeds_table",
     "to_records",
     "trend",
+    "trends_table",
     "variance_components",
 ]
 
@@ -196,6 +197,19 @@ def claims_table(verdicts: Sequence[Verdict]) -> Table:
     headers = ("Claim", "Verdict", "Measure", "Difference [95% interval]", "p (Holm)", "Seeds")
     classes = tuple(f"la-{verdict.outcome}" for verdict in verdicts)
     return Table(headers, tuple(rows), to_records(verdicts), "la-claims", classes)
+
+
+def trends_table(trends: Mapping[str, Trend]) -> Table:
+    """Rank correlations by what was compared, a row each, p corrected by Holm for all that are given."""
+    adjusted = holm([found.p for found in trends.values()])
+    rows, plain = [], []
+    for (name, found), p in zip(trends.items(), adjusted.tolist(), strict=True):
+        left_out = [f"{found.left_out} left out, not finite"] if found.left_out else []
+        correlation = interval_text(found.rho, found.low, found.high)
+        rows.append((name, correlation, (number(p, 2), f"uncorrected {number(found.p, 2)}"), (str(found.n), *left_out)))
+        plain.append(_plain({"compared": name, **asdict(found), "p_adjusted": p}))
+    headers = ("Compared", "Rank correlation [95% interval]", "p (Holm)", "Pairs")
+    return Table(headers, tuple(rows), plain, "la-table")
 
 
 def by_condition(records: Sequence[Mapping], measure: str) -> dict[str, list[float]]:

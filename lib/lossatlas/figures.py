@@ -17,6 +17,7 @@ from lossatlas.curves import curve_against, dots, loss_curves, profile
 from lossatlas.description import describe
 from lossatlas.drawing import draw_contour, draw_path, draw_surface3d, shape
 from lossatlas.scale import Scale
+from lossatlas.scatter import scatter
 from lossatlas.style import LETTERS, Picture, axis_label, canvas, figure_html, finish, styled, value_label
 from lossatlas.tables import number
 
@@ -31,6 +32,7 @@ __all__ = [
     "path_over_contours",
     "path_panels",
     "profile",
+    "scatter",
     "surface3d",
 ]
 
