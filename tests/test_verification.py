@@ -85,7 +85,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 def test_what_was_asked_is_read_back(study):
     stored = verification.read(surface_path(study, slice=FIRST))
     assert (stored.condition, stored.seed, stored.slice) == (QUICK, 0, FIRST)
-    assert stored.name.startswith("two layers, seed 0, train, plane 1, layers.0 (")
+    assert stored.name.startswith("two layers, seed 0, 50 train, plane 1, ±1, layers.0 (")
 
 
 def test_untouched_results_agree_and_stay_untouched(study):
@@ -283,7 +283,7 @@ DAY = datetime.date(2026, 7, 31)
 def test_the_command_prints_what_was_compared_and_what_could_not_be(root, capsys):
     verify.verify(root, "", day=DAY)
     said = capsys.readouterr().out
-    assert said.count("49 of 49") == 2 and "two layers, seed 0, test, plane 0" in said
+    assert said.count("49 of 49") == 2 and "two layers, seed 0, 50 test, plane 0" in said
     assert "not verified: 3 surfaces of other seeds" in said
     assert "final test loss" in said and "Everything that was compared agrees." in said
 
@@ -295,7 +295,7 @@ def test_the_command_fails_with_every_surface_that_differs(root, capsys):
     surface_path(study, 1).write_bytes(b"nothing")
     with pytest.raises(Failure, match=r"(?s)2 results could.*tiny: surface-.*cannot be read.*plane 0.*: differs"):
         verify.verify(root, "today", day=DAY)
-    assert re.search(r"plane 0 \(\w+\) +49 of 49 +1e-02 .* differs", capsys.readouterr().out)
+    assert re.search(r"plane 0, ±1 \(\w+\) +49 of 49 +1e-02 .* differs", capsys.readouterr().out)
 
 
 def test_a_budget_leaves_the_expensive_surfaces_in_part(root, monkeypatch, capsys):

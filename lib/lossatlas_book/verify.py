@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lossatlas.verification import Check, Repeat, Stored
 
 SURFACE_SECONDS = 80.0  # for the surfaces of one chapter; those that would take longer are evaluated in part
-TRAINING_SECONDS = 90.0  # a training that took longer is not repeated
+OVERHEAD = 0.3  # seconds that a surface takes whatever its number of points
+TRAINING_SECONDS = 150.0  # a training that took longer is not repeated
 
 
 def chosen(root: Path, name: str, *, day: datetime.date) -> list[str]:
@@ -66,23 +67,30 @@ def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
 
 
 def _surfaces(kept: Study, stored: Sequence[Stored], *, current: Step, budget: float, seed: int) -> list[Check]:
-    """Check surfaces, the cheapest first, within a budget of seconds: a longer one gets its part of what is left."""
+    """Check surfaces, the cheapest first, within a budget of seconds.
+
+    Each gets its part of the seconds that are left, and as many points as that is enough for, by what it took when
+    it was stored and how long those before took here.
+    """
     from lossatlas.verification import check_surface
 
     waiting = sorted(stored, key=lambda one: one.seconds)
     checks: list[Check] = []
-    deadline = time.monotonic() + budget
+    deadline, taken, expected = time.monotonic() + budget, 0.0, 0.0
     for i, one in enumerate(waiting):
         left = max(0.0, deadline - time.monotonic())
         still = f", about {duration(left)} left" if left < math.inf else ""
         current.update(f"surface {i + 1} of {len(waiting)}{still}")
-        share = 1.0 if one.seconds <= 0 else left / (len(waiting) - i) / one.seconds
+        pace = taken / expected if checks else 1.0
+        share = max(0.0, left / (len(waiting) - i) / pace - OVERHEAD) / max(one.seconds, 1e-3)
         checks.append(check_surface(kept, one, share=min(1.0, share), seed=seed))
+        taken += checks[-1].seconds
+        expected += OVERHEAD + one.seconds * checks[-1].points / checks[-1].of
     return sorted(checks, key=lambda check: check.name)
 
 
 def _surface_lines(checks: Sequence[Check]) -> list[str]:
-    rows = [("surface", "points", "largest difference", "seconds", "")]
+    rows = [("surface", "points", "relative difference", "seconds", "")]
     for check in checks:
         difference = "–" if math.isnan(check.worst) else f"{check.worst:.0e}"
         rows.append((check.name, f"{check.points} of {check.of}", difference, f"{check.seconds:.1f}", check.verdict))
