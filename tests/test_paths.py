@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 
 import lossatlas as la
-from lossatlas import paths, vectors
+from lossatlas import figures, paths, vectors
 from lossatlas import study as rooms
 from lossatlas.paths import PLANES, PathSlice
 from lossatlas.study import Condition, Study
@@ -123,3 +123,17 @@ def test_directions_have_length_one_and_move_no_bias(study, path):
     assert abs(vectors.cosine(plane.delta, plane.eta)) < 1e-3
     with pytest.raises(ValueError, match="plane='diagonal'"):
         paths.plane_under(study, WALKED, 0, plane="diagonal")
+
+
+def test_paths_stand_beside_each_other_on_axes_of_their_own(path):
+    small, large = (paths.on_plane(path, plane) for plane in (PLANES[0], PLANES[2]))
+    figure = figures.path_panels({"small": small, "large": large}, marks=3)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["small", "large"]
+    for ax, one in zip(figure.axes, (small, large), strict=True):
+        for limits, name in ((ax.get_xlim(), "alpha"), (ax.get_ylim(), "beta")):
+            assert limits[0] < one[name].min() and one[name].max() < limits[1]
+        texts = [text.get_text() for text in ax.texts]
+        assert texts[0] == "epoch 0" and texts[-1] == "6"
+    assert "small: a path of 7 points from α = " in figure.alt and "large: " in figure.alt
+    with pytest.raises(ValueError, match="paths: empty"):
+        figures.path_panels({})

@@ -10,9 +10,9 @@ def svd_by_eigenvectors(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
     The eigenvalues of both are σ². Of AᵀA the eigenvectors are V, and ``u = A·v/σ``; of AAᵀ they are U, and
     ``v = Aᵀ·u/σ``. Returns U (n, r), the σ in falling order, and Vᵀ (r, m), r the smaller side, in the
-    matrix's own precision ε. Squaring costs accuracy: each σ² is off by about ε·σ₁², so that σ is relatively
-    off by about ``(ε/2)·(σ₁/σ)²``, and what lies below ``√ε·σ₁`` is noise; vectors of such σ are not
-    orthogonal, those of σ = 0 are zero. Raises ValueError for anything but a finite matrix.
+    matrix's own precision ε. Squaring costs accuracy: each σ² can be off by about ε·σ₁², so that σ is relatively
+    off by up to about ``(ε/2)·(σ₁/σ)²``, and what lies below ``√ε·σ₁`` may be noise; vectors of such σ need not
+    be orthogonal, those of σ = 0 are zero. Raises ValueError for anything but a finite matrix.
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or not matrix.size or not np.isfinite(matrix).all():

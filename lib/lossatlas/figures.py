@@ -209,7 +209,7 @@ def path_panels(paths: Mapping[str, xr.Dataset], *, columns: int = 2, marks: int
     drawn = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, path in zip(drawn, paths.values(), strict=False):
         spans = [np.ptp(path[name].to_numpy()) for name in LETTERS]
-        ax.margins(0.15)
+        ax.margins(0.22)
         ax.grid(color="#e4e4e4")
         ax.set_aspect("equal" if 0.3 < spans[1] / (spans[0] or 1) < 3 else "auto", adjustable="datalim")
         ax.plot(path["alpha"], path["beta"], alpha=0)  # so that the axes know their range
