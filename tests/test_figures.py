@@ -413,6 +413,22 @@ def test_dots_show_every_seed_its_mean_and_its_interval():
         figures.dots(records, "roughness")
 
 
+def test_histograms_of_seeds():
+    centres = np.linspace(-1, 1, 5)
+    seeds = [
+        xr.DataArray(shares, {"weight": centres}, ["weight"])
+        for shares in ([0, 0.2, 0.6, 0.2, 0], [0, 0.4, 0.2, 0.4, 0])
+    ]
+    figure = figures.histograms({"a": seeds, "b": seeds[0]}, xlabel="weight", ylabel="share of weights")
+    middle = figure.axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(middle, [np.nan, 0.3, 0.4, 0.3, np.nan])
+    assert "a: root mean square 0.387" in figure.alt  # √(0.6 · 0.5²)
+    with pytest.raises(ValueError, match="groups"):
+        figures.histograms({}, xlabel="weight")
+    with pytest.raises(ValueError, match="one dimension"):
+        figures.histograms({"a": seeds[0].expand_dims("seed")}, xlabel="weight")
+
+
 def test_a_curve_against_a_number():
     groups = {"plain": {16: [4, 6], 2: [1, 3]}, "skip": {2: [1, np.nan], 16: [2, 2]}}
     figure = figures.curve_against(groups, xlabel="weight layers", ylabel="sharpness", log_x=True)
@@ -477,6 +493,9 @@ ALL = {
     "profile": lambda: figures.profile({"a": line_of()}),
     "loss_curves": lambda: figures.loss_curves({"a": history(1)}),
     "dots": lambda: figures.dots([{"condition": "a", "m": 1.0}], "m"),
+    "histograms": lambda: figures.histograms(
+        {"a": xr.DataArray([0.5, 0.5], {"w": [0.0, 1.0]}, ["w"])}, xlabel="weight"
+    ),
     "curve_against": lambda: figures.curve_against({"a": {1: [1.0]}}, xlabel="x", ylabel="y"),
     "scatter": lambda: figures.scatter([{"condition": f"{i} units", "m": i, "n": -i} for i in range(7)], "m", "n"),
 }

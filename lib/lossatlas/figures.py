@@ -13,7 +13,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossatlas.curves import curve_against, dots, loss_curves, profile
+from lossatlas.curves import curve_against, dots, histograms, loss_curves, profile
 from lossatlas.description import describe
 from lossatlas.drawing import draw_contour, draw_path, draw_surface3d, shape
 from lossatlas.scale import Scale
@@ -27,6 +27,7 @@ __all__ = [
     "describe",
     "dots",
     "figure_html",
+    "histograms",
     "loss_curves",
     "panels",
     "path_over_contours",
