@@ -198,6 +198,8 @@ def dots(
             f"{condition}: mean {interval_text(mean.mean, mean.low, mean.high)} over {mean.n} seeds"
             + (f", {missing} not finite" if missing else "")
         )
+    if not log:
+        ax.locator_params(axis="x", nbins=6)  # so that numbers of many digits stay apart
     name = xlabel or measure.replace("_", " ")
     ax.set_yticks(range(len(groups)), names)
     ax.set_ylim(len(groups) - 0.45, -0.5)
