@@ -1,21 +1,23 @@
-"""What the tests of pages share: a way to visit a page and to see everything that went wrong on it."""
+"""What the tests of pages share: a way to make and to visit a page, and to see everything that went wrong on it."""
 
 from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Request
 
-from lossatlas_book import serve
+from lossatlas_book import publish, serve
 
+STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
 OWN_HOSTS = ("127.0.0.1", "localhost")
 # The browser's advice when pixels are read back from a picture drawn without a graphics card.
 ADVICE = "GPU stall due to ReadPixels"
@@ -80,6 +82,27 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
     """Mean absolute difference of two pictures, in 256ths."""
     assert one.shape == other.shape
     return float(np.abs(one - other).mean())
+
+
+def page_of(htmls: Sequence[str], folder: Path) -> Path:
+    """Write a page with these scenes far from each other into a folder, as the site would hold them."""
+    outputs = [nbformat.v4.new_output("display_data", data={"text/html": html}) for html in htmls]
+    cell = nbformat.v4.new_code_cell("", outputs=outputs)
+    publish.publish_scenes(nbformat.v4.new_notebook(cells=[cell]), folder, page="page.ipynb")
+    publish.publish_viewer(folder / "_static")
+    for name in ("scenes.js", "atlas.css"):
+        (folder / "_static" / name).write_bytes((STATIC / name).read_bytes())
+    body = "\n<p style='height:1500px'>Text.</p>\n".join(output.data["text/html"] for output in outputs)
+    page = folder / "page.html"
+    page.write_text(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Scenes</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<style>html[data-theme=dark] { --pst-color-background: #102030 }</style>"
+        '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/atlas.css">'
+        f'<script src="_static/scenes.js" defer></script></head><body>{body}</body></html>',
+        encoding="utf-8",
+    )
+    return page
 
 
 @contextmanager

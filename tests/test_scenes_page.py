@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import xarray as xr
 from playwright.sync_api import Browser
 
-from browser import difference, served, visit
+from browser import difference, page_of, served, visit
 from lossatlas import scenes
-from lossatlas_book import publish
-
-STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
 
 pytestmark = pytest.mark.browser
 
@@ -35,21 +31,7 @@ def page_of_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     made = [scenes.scene(surface(2 + n), title=f"Scene {n}", resolution=31)._repr_html_() for n in range(8)]
     row = scenes.compare({"Left": surface(3), "Right": surface(30)}, resolution=31)._repr_html_()
-    outputs = [nbformat.v4.new_output("display_data", data={"text/html": html}) for html in [*made, made[0], row]]
-    cell = nbformat.v4.new_code_cell("", outputs=outputs)
-    publish.publish_scenes(nbformat.v4.new_notebook(cells=[cell]), folder, page="page.ipynb")
-    publish.publish_viewer(folder / "_static")
-    for name in ("scenes.js", "atlas.css"):
-        (folder / "_static" / name).write_bytes((STATIC / name).read_bytes())
-    body = "\n<p style='height:1500px'>Text.</p>\n".join(output.data["text/html"] for output in outputs)
-    (folder / "page.html").write_text(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Scenes</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<style>html[data-theme=dark] { --pst-color-background: #102030 }</style>"
-        '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/atlas.css">'
-        f'<script src="_static/scenes.js" defer></script></head><body>{body}</body></html>',
-        encoding="utf-8",
-    )
+    page_of([*made, made[0], row], folder)
     return folder
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import xarray as xr
 from playwright.sync_api import Browser
 
-from browser import difference, visit
+from browser import difference, page_of, visit
 from lossatlas import scenes
 from lossatlas.stage import SIZE, project
-from lossatlas_book import publish
-from test_scenes_page import NO_WEBGL, STATIC, surface
+from test_scenes_page import NO_WEBGL, surface
 
 pytestmark = pytest.mark.browser
 
@@ -38,22 +35,8 @@ def walked() -> scenes.Scene:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, walked: scenes.Scene) -> str:
     """A page with one scene that has a path, and one that has none."""
-    folder: Path = tmp_path_factory.mktemp("walk")
     htmls = [walked._repr_html_(), scenes.scene(surface(3), title="Bare", resolution=31)._repr_html_()]
-    outputs = [nbformat.v4.new_output("display_data", data={"text/html": html}) for html in htmls]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=outputs)])
-    publish.publish_scenes(notebook, folder, page="page.ipynb")
-    publish.publish_viewer(folder / "_static")
-    for name in ("scenes.js", "atlas.css"):
-        (folder / "_static" / name).write_bytes((STATIC / name).read_bytes())
-    body = "\n<p style='height:1500px'>Text.</p>\n".join(output.data["text/html"] for output in outputs)
-    (folder / "page.html").write_text(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Walk</title>'
-        '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/atlas.css">'
-        f'<script src="_static/scenes.js" defer></script></head><body>{body}</body></html>',
-        encoding="utf-8",
-    )
-    return (folder / "page.html").as_uri()
+    return page_of(htmls, tmp_path_factory.mktemp("walk")).as_uri()
 
 
 def yellow(shot: np.ndarray) -> np.ndarray:
