@@ -1,19 +1,23 @@
-"""Files that are whole at every moment."""
+"""Files that are whole at every moment, and those that no longer are."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well, and is removed otherwise."""
+    """A temporary path beside ``path``, of the same suffix, that takes its place when the block ends well.
+
+    It is removed otherwise.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -22,3 +26,20 @@ def written_whole(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """The whole file or none of it; a file that is there with this content keeps its date."""
+    if path.is_file() and path.read_bytes() == content:
+        return
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def set_aside(path: Path, reason: str) -> Path:
+    """Rename a file that cannot be read, say so in a warning, and return its new place."""
+    aside = next(place for n in range(1, 10_000) if not (place := path.with_name(f"{path.name}.corrupt-{n}")).exists())
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        path.rename(aside)
+    warnings.warn(f"{reason}; kept as {aside.name}", stacklevel=3)
+    return aside

@@ -8,14 +8,13 @@ counts as failed. What comes over the network is kept in the cache and checked a
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from lossatlas.files import written_whole
+from lossatlas.files import set_aside, written_whole
 from lossatlas.sources import FILES, CorruptFile, Files
 
 
@@ -82,7 +81,8 @@ def _read(wanted: Files, folders: list[Path], *, ours: bool) -> dict[str, bytes]
                 continue
             files[file] = wanted.checked(file, path.read_bytes())
         except CorruptFile as error:
-            reasons.append(f"{error}{_set_aside(path, error) if ours else ''}")
+            kept = f"; kept as {set_aside(path, str(error)).name}" if ours else ""
+            reasons.append(f"{error}{kept}")
         except OSError as error:
             reasons.append(f"{file}: {_shortened(error)}")
     if missing:
@@ -90,17 +90,6 @@ def _read(wanted: Files, folders: list[Path], *, ours: bool) -> dict[str, bytes]
     if reasons:
         raise FileNotFoundError("; ".join(reasons))
     return files
-
-
-def _set_aside(path: Path, error: CorruptFile) -> str:
-    """Rename a corrupted file, warn, and say so."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    with contextlib.suppress(FileNotFoundError):  # another process was faster
-        path.rename(aside)
-    warnings.warn(f"{error}: renamed to {aside.name}", stacklevel=2)
-    return f" (renamed to {aside.name})"
 
 
 def _keep(files: Mapping[str, bytes], folder: Path) -> None:

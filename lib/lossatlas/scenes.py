@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from lossatlas import legend, relief, stage, webscene
+from lossatlas.files import written_whole
 from lossatlas.relief import Frame, Grid
 from lossatlas.stage import Label, Part
 from lossatlas.track import Track, track_parts
@@ -160,11 +159,8 @@ def export(
         if set(values.dims) == {"alpha", "beta"}:
             mesh.point_data[name] = values.transpose("alpha", "beta").to_numpy().ravel(order)
     mesh.set_active_scalars("height")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        whole = Path(folder, path.name)
-        mesh.save(whole)
-        os.replace(whole, path)
+    with written_whole(path) as temporary:
+        mesh.save(temporary)
     return path
 
 

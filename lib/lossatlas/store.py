@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lossatlas.files import written_whole
+from lossatlas.files import set_aside, written_whole
 from lossatlas.vectors import Params
-
-
-def set_aside(path: Path, reason: object) -> Path:
-    """Rename a file that cannot be read, say so in a warning, and return its new place."""
-    aside = next(place for n in range(1, 10_000) if not (place := path.with_name(f"{path.name}.corrupt-{n}")).exists())
-    os.replace(path, aside)
-    warnings.warn(f"{path.name} cannot be read ({reason}); kept as {aside.name} and computed again", stacklevel=3)
-    return aside
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,7 @@ class Store:
             try:
                 return xr.load_dataset(path, engine="h5netcdf")
             except (OSError, ValueError, KeyError) as error:
-                set_aside(path, error)
+                set_aside(path, f"{path.name} cannot be read ({error})")
         dataset = compute()
         dataset = dataset.assign_attrs(asked=json.dumps(request, sort_keys=True), key=path.stem)
         squeeze = {"zlib": True, "complevel": 9, "shuffle": True}
@@ -73,7 +63,7 @@ class Store:
             try:
                 return load_file(path)
             except (OSError, SafetensorError) as error:
-                set_aside(path, error)
+                set_aside(path, f"{path.name} cannot be read ({error})")
         if compute is None:
             return None
         params = {key: tensor.detach().cpu().contiguous() for key, tensor in compute().items()}

@@ -15,7 +15,7 @@ from torch import nn
 from lossatlas import directions
 from lossatlas.datasets import Dataset, fixed_sample, load_dataset
 from lossatlas.evidence import Verdict, from_records, to_records
-from lossatlas.files import written_whole
+from lossatlas.files import write_whole
 from lossatlas.models import build_model
 from lossatlas.progress import bar as progress_bar
 from lossatlas.store import Store, jsonable
@@ -208,10 +208,8 @@ class Study:
         """Keep the chapter's verdicts, and its answer in words, beside its results: see :func:`published`."""
         texts = {CLAIMS: json.dumps(to_records(verdicts), indent=1) + "\n", ANSWER: answer and answer + "\n"}
         for name, text in texts.items():
-            path = self.store.root / name
-            if text and (not path.exists() or path.read_text(encoding="utf-8") != text):
-                with written_whole(path) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
+            if text:
+                write_whole(self.store.root / name, text.encode())
 
     def class_shares(self, condition: Condition, *, split: str = "test") -> xr.DataArray:
         """The share of each class among the targets of a split, over ``label``."""

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import re
-import tempfile
 from pathlib import Path, PurePosixPath
 
 from nbformat import NotebookNode
@@ -36,6 +34,8 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
     Returns the ids of the scenes, in the order of the page. Scenes that were published before are left as
     they are. Raises ValueError for a scene that does not carry both of its parts.
     """
+    from lossatlas.files import write_whole  # here, because the library takes seconds to import
+
     up = "../" * (len(PurePosixPath(page).parts) - 1)
     found: list[str] = []
 
@@ -51,8 +51,8 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
             base64.b64decode(packed, validate=True)
         except binascii.Error as error:
             raise ValueError(f"{page}: scene {identity} is damaged: {error}") from None
-        _write(base.with_suffix(".webp"), picture)
-        _write(base.with_suffix(".js"), f'(window.laScenes ??= {{}})["{identity}"] = "{packed}";\n'.encode())
+        write_whole(base.with_suffix(".webp"), picture)
+        write_whole(base.with_suffix(".js"), f'(window.laScenes ??= {{}})["{identity}"] = "{packed}";\n'.encode())
         found.append(identity)
         html = STILL.sub(f"{up}{SCENES}/{identity}.webp", html, count=1)
         html = html.replace("<figure ", f'<figure data-src="{up}{SCENES}/{identity}.js" ', 1)
@@ -77,6 +77,8 @@ def publish_viewer(static: Path | str) -> Path:
     """
     from trame_vtk.tools.vtksz2html import HTML_VIEWER_PATH
 
+    from lossatlas.files import write_whole
+
     page = Path(HTML_VIEWER_PATH).read_text(encoding="utf-8")
     module = re.search(r'<script type="module">(.*?)</script>', page, re.DOTALL)
     if not module or "OfflineLocalView" not in module[1]:
@@ -87,20 +89,5 @@ def publish_viewer(static: Path | str) -> Path:
         if left in text:
             raise RuntimeError(f"trame-vtk's viewer has changed: {left!r} must not get onto the site's pages")
     path = Path(static, VIEWER)
-    _write(path, f'(() => {{\n"use strict";\nconst global = window;\n{text}\n}})();\n'.encode())
+    write_whole(path, f'(() => {{\n"use strict";\nconst global = window;\n{text}\n}})();\n'.encode())
     return path
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The whole file or none of it; a file that is there with this content keeps its date."""
-    if path.is_file() and path.read_bytes() == content:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -42,7 +42,7 @@ def published_seconds(folder: Path) -> dict[str, float]:
     import h5py
 
     found = {}
-    for path in sorted(folder.glob("*.nc")):
+    for path in sorted(folder.glob("[!.]*.nc")):
         with h5py.File(path) as file:
             if "seconds" in file.attrs:
                 found[path.name] = float(file.attrs["seconds"].item())
