@@ -21,7 +21,7 @@ from lossatlas.directions import Plane, normalize_direction, pca_plane, random_d
 from lossatlas.losses import make_score
 from lossatlas.models import build_model
 from lossatlas.study import Condition, Study
-from lossatlas.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
+from lossatlas.surface import COMPUTING_VERSION, pick_device, provenance
 from lossatlas.training import mean_scores
 from lossatlas.trajectory import dot_products, effective_dimensions, project
 from lossatlas.vectors import Params
@@ -224,21 +224,14 @@ def compute_surface_under(
 
     ``alphas`` and ``betas`` are other coordinates than the slice's own, some of its points perhaps.
     """
-    data = condition.data
-    surface = evaluate(
-        study.model(condition, seed),
-        plane_under(study, condition, seed, plane=slice.plane, plane_seed=slice.plane_seed),
-        fixed_sample(getattr(data, slice.split), slice.samples),
-        loss=data.loss,
-        alphas=np.linspace(*slice.alpha, slice.points) if alphas is None else alphas,
-        betas=np.linspace(*slice.beta, slice.points) if betas is None else betas,
-        device=study.device,
-        progress=study.progress,
-    )
+    model = study.model(condition, seed)
+    plane = plane_under(study, condition, seed, plane=slice.plane, plane_seed=slice.plane_seed)
+    alphas = np.linspace(*slice.alpha, slice.points) if alphas is None else alphas
+    betas = np.linspace(*slice.beta, slice.points) if betas is None else betas
+    surface = study.evaluate_on(model, plane, condition, seed, slice=slice, alphas=alphas, betas=betas)
     for name in ("alpha", "beta"):
         surface[name].attrs["units"] = "distance in weights"
-    facts = {"dataset": condition.dataset, "split": slice.split, "training_seed": seed}
-    return surface.assign_attrs(facts, condition=f"{condition.label}, {slice.plane}")
+    return surface.assign_attrs(condition=f"{condition.label}, {slice.plane}")
 
 
 def on_plane(path: xr.Dataset, plane: str) -> xr.Dataset:

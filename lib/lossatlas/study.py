@@ -170,21 +170,29 @@ class Study:
 
         ``alphas`` and ``betas`` are other coordinates than the slice's own, some of its points perhaps.
         """
-        model, data = self.model(condition, seed), condition.data
+        model = self.model(condition, seed)
         plane = directions.random_plane(
             model, seed=slice.plane_seed, normalize=slice.normalize, scale=slice.scale, layers=slice.layers
         )
+        alphas = slice.alphas if alphas is None else alphas
+        return self.evaluate_on(model, plane, condition, seed, slice=slice, alphas=alphas, betas=betas)
+
+    def evaluate_on(
+        self,
+        model: nn.Module,
+        plane: directions.Plane,
+        condition: Condition,
+        seed: int,
+        *,
+        slice: Slice,
+        alphas: Sequence[float],
+        betas: Sequence[float] | None = None,
+    ) -> xr.Dataset:
+        """A condition's network on any plane; of ``slice``, only its ``split`` and ``samples`` count here."""
+        data = condition.data
         split = fixed_sample(getattr(data, slice.split), slice.samples)
-        surface = evaluate(
-            model,
-            plane,
-            split,
-            loss=data.loss,
-            alphas=slice.alphas if alphas is None else alphas,
-            betas=betas,
-            device=self.device,
-            progress=self.progress,
-        )
+        options = {"loss": data.loss, "device": self.device, "progress": self.progress}
+        surface = evaluate(model, plane, split, alphas=alphas, betas=betas, **options)
         return surface.assign_attrs(
             dataset=condition.dataset, split=slice.split, training_seed=seed, condition=condition.label
         )
