@@ -31,8 +31,9 @@ from lossatlas.tables import interval_text, number
 DASHES = ("-", "--", ":", "-.")
 
 
-def _members(entry: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    return [entry] if isinstance(entry, xr.Dataset) else list(entry)
+def _members(entry):
+    """The Datasets or DataArrays under one label, whether it is one or several (seeds)."""
+    return [entry] if isinstance(entry, xr.Dataset | xr.DataArray) else list(entry)
 
 
 def _band(ax: Axes, x: np.ndarray, rows: np.ndarray, *, label: str | None, **style) -> np.ndarray:
@@ -55,13 +56,18 @@ def _legend(ax: Axes, seeds: set[int]) -> None:
         legend.get_title().set_color(QUIET)
 
 
-def _quiet_grid(ax: Axes, axis: str = "y") -> None:
-    """Lines across the axis of values, whose ticks are plain numbers also where it is logarithmic."""
-    ax.grid(axis=axis)
+def quiet_grid(ax: Axes, axis: str = "y", *, which: str = "major") -> None:
+    """Lines across an axis of values ("x", "y", "both"), and plain numbers at its ticks where it is logarithmic.
+
+    `which`: "major", or "both" for the ticks between powers of ten too.
+    """
+    ax.grid(axis=axis, which=which)
     ax.set_axisbelow(True)
     for each in (ax.xaxis, ax.yaxis):
         if each.get_scale() == "log":
             each.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+            if which == "both":
+                each.set_minor_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
 @styled
@@ -104,7 +110,7 @@ def profile(
     first = _members(next(iter(lines.values())))[0]
     ax.axvline(0, color=QUIET, lw=0.8, ls=(0, (2, 3)), zorder=0)
     ax.set(xlabel=axis_label(first, "alpha"), ylabel=value_label(first, variable))
-    _quiet_grid(ax)
+    quiet_grid(ax)
     _legend(ax, seeds)
     return finish(ax, f"{value_label(first, variable)} along α. ".capitalize() + "; ".join(sentences) + ".", title)
 
@@ -156,7 +162,7 @@ def loss_curves(
             )
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    _quiet_grid(ax)
+    quiet_grid(ax)
     _legend(ax, seeds)
     return finish(ax, "Training curves. " + "; ".join(sentences) + ".", title)
 
@@ -208,7 +214,7 @@ def dots(
     what, _, direction = MEASURES.get(measure, "").partition("; ")
     lines = [f"{name}: {what}" if what else name, f"{direction}; bars: 95% interval".removeprefix("; ")]
     ax.set_xlabel("\n".join(part for line in lines for part in textwrap.wrap(line, 50)), fontsize=10, linespacing=1.4)
-    _quiet_grid(ax, "x")
+    quiet_grid(ax, "x")
     return finish(ax, sentence(f"{name} of every seed. ") + "; ".join(sentences) + ".", title)
 
 
@@ -260,7 +266,7 @@ def curve_against(
         ax.set_xticks(ticks, [number(tick) for tick in ticks])
         ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    _quiet_grid(ax)
+    quiet_grid(ax)
     _legend(ax, seeds)
     return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)
 
@@ -286,7 +292,7 @@ def histograms(
     ax.set_yscale("log" if log else "linear")
     sentences, seeds = [], set()
     for i, (label, entry) in enumerate(groups.items()):
-        members = [entry] if isinstance(entry, xr.DataArray) else list(entry)
+        members = _members(entry)
         if any(member.ndim != 1 for member in members):
             raise ValueError(f"groups[{label!r}]: expected one dimension, got {members[0].dims}")
         centres = members[0][members[0].dims[0]].to_numpy()
@@ -304,6 +310,6 @@ def histograms(
         spread = np.sqrt((inside * centres**2).sum() / inside.sum())
         sentences.append(f"{label}: root mean square {number(spread)}, highest at {number(centres[inside.argmax()])}")
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    _quiet_grid(ax)
+    quiet_grid(ax)
     _legend(ax, seeds)
     return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)

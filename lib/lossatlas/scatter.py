@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
+from lossatlas.curves import quiet_grid
 from lossatlas.evidence import by_condition, trend
 from lossatlas.style import COLOURS, MARKS, canvas, finish, sentence, styled
 from lossatlas.tables import interval_text, number
@@ -34,7 +34,8 @@ def scatter(
     value that is not finite are not drawn and counted below. The rank correlation of all points, with its 95%
     interval, stands above the legend. Raises ValueError for a record without one of the measures.
     """
-    groups = {c: np.array([values, by_condition(records, y)[c]]) for c, values in by_condition(records, x).items()}
+    across, up = (by_condition(records, measure) for measure in (x, y))
+    groups = {condition: np.array([across[condition], up[condition]]) for condition in across}
     ax = canvas(ax, (5.4, 4.2 + 0.28 * -(-len(groups) // 2)))
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
@@ -52,12 +53,7 @@ def scatter(
         sentences.append(f"{condition}: {', '.join(spans) or 'no point'}")
     found = trend(*np.concatenate(list(groups.values()), axis=1))
     ax.set(xlabel=names[0], ylabel=names[1])
-    ax.grid(which="both")
-    ax.set_axisbelow(True)
-    for axis in (ax.xaxis, ax.yaxis):
-        if axis.get_scale() == "log":
-            for each in (axis.set_major_formatter, axis.set_minor_formatter):
-                each(FuncFormatter(lambda value, _: number(value)))
+    quiet_grid(ax, "both", which="both")
     said = f"rank correlation {interval_text(found.rho, found.low, found.high)}, {found.n} points"
     said += f", {found.left_out} not finite" if found.left_out else ""
     below = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.17), "alignment": "left"}
