@@ -509,16 +509,18 @@ def test_every_figure_shows_itself_sharp_described_light_and_without_pyplot(name
     figure = ALL[name]()
     assert isinstance(figure, Picture) and len(figure.alt) > 20
     page = figure._repr_html_()
-    image = re.search(r'<img alt="([^"]+)" width="(\d+)" style="[^"]*" src="data:image/png;base64,([^"]+)">', page)
-    alt, width, data = image.groups()
+    image = re.search(
+        r'<img alt="([^"]+)" width="(\d+)" height="(\d+)" [^>]*src="data:image/png;base64,([^"]+)">', page
+    )
+    alt, width, height, data = image.groups()
     picture = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert picture.width == pytest.approx(2 * int(width), abs=2)
+    assert picture.size == pytest.approx((2 * int(width), 2 * int(height)), abs=2)
     assert len(data) * 3 / 4 < 100_000
     page_pixels = np.asarray(picture.convert("RGB"))
     for edge in (page_pixels[0], page_pixels[-1], page_pixels[:, 0], page_pixels[:, -1]):
         assert (edge == 255).all(), "cut off, or not on white"
     assert figure.alt.split(":")[0].replace("'", "&#x27;") in alt
-    assert '<figure class="la-figure">' in page and "figcaption" not in page
+    assert '<figure class="la-figure">' in page and "Data (NetCDF)" in page
     assert plt.get_fignums() == [] and mpl.rcParams == before and not caplog.records
 
 
@@ -526,7 +528,9 @@ def test_a_caption_and_a_description_of_ones_own():
     figure = figures.contour(surface_of())
     page = figures.figure_html(figure, alt='A "bowl" & more', caption="Loss < 1 <em>")._repr_html_()
     assert 'alt="A &quot;bowl&quot; &amp; more"' in page
-    assert "<figcaption>Loss &lt; 1 &lt;em&gt;</figcaption>" in page
+    assert "<figcaption>Loss &lt; 1 &lt;em&gt;\n" in page
+    bare = Figure()
+    assert "figcaption" not in figures.figure_html(bare, alt="nothing but a frame")._repr_html_()
     with pytest.raises(ValueError, match="alt: expected a description"):
         figures.figure_html(Figure())
 

@@ -1,13 +1,14 @@
-"""Where the surfaces of a page came from, for people to read."""
+"""Where the surfaces and the other numbers of a page came from, for people to read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import xarray as xr
 
-from lossatlas.tables import Table
+from lossatlas.tables import Table, number
 
 HEADERS = ("Condition", "Surfaces", "Seeds", "Samples", "Seconds", "Computed")
 
@@ -37,3 +38,62 @@ def provenance_table(surfaces: Iterable[xr.Dataset]) -> Table:
         rows.append(row)
     records = [dict(zip(HEADERS, row, strict=True)) for row in rows]
     return Table(HEADERS, tuple(rows), records, "la-provenance")
+
+
+def facts(results: Iterable[xr.Dataset]) -> dict[str, str]:
+    """What the attributes of results say of how they were made, by name, in words; empty where they say nothing.
+
+    When and on what device they were computed and how long that took, of which training seeds and on which planes,
+    with which versions, and the keys under which they are stored.
+    """
+    results = list(results)
+    attrs = list({one.attrs.get("key", str(i)): one.attrs for i, one in enumerate(results)}.values())
+    days = sorted({one["created"][:10] for one in attrs if "created" in one})
+    devices = _words(one.get("device") for one in attrs)
+    seconds = [float(one["seconds"]) for one in attrs if "seconds" in one]
+    versions = [f"{name} {v}" for one in attrs for name, v in json.loads(one.get("versions", "{}")).items()]
+    found = {
+        "Computed": " on ".join(filter(None, [" to ".join(dict.fromkeys(days[:1] + days[-1:])), devices])),
+        "Took": f"{number(sum(seconds))} s" + (f" for {len(seconds)} results" if len(seconds) > 1 else "")
+        if seconds
+        else "",
+        "Data": _words(_data(one) for one in attrs),
+        "Training seeds": _words(sorted({seed for one in results for seed in _training_seeds(one)})),
+        "Planes": _words((_plane(one) for one in attrs), "; "),
+        "Versions": _words(versions),
+        "Stored as": _words(f"{one['key']}.nc" if "key" in one else None for one in attrs),
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def _words(values: Iterable[object], between: str = ", ") -> str:
+    return between.join(dict.fromkeys(str(value) for value in values if value is not None))
+
+
+def _run(attrs: Mapping) -> dict:
+    """The document that says what was trained, as far as the result knows."""
+    asked = json.loads(attrs.get("asked", "{}"))
+    return asked.get("run", asked)
+
+
+def _training_seeds(result: xr.Dataset) -> list[int]:
+    """The seeds behind a result: what its attributes say, or its column of seeds where it is a table."""
+    if "record" in result.dims and "seed" in result:
+        return [int(seed) for seed in np.unique(result["seed"]) if np.isfinite(seed)]
+    seed = result.attrs.get("training_seed", _run(result.attrs).get("seed"))
+    return [] if seed is None else [int(seed)]
+
+
+def _data(attrs: Mapping) -> str | None:
+    name = attrs.get("dataset", _run(attrs).get("dataset"))
+    samples = f"{attrs['n_samples']} samples of" if name and "n_samples" in attrs else ""
+    return " ".join(filter(None, [samples, name, attrs.get("split")])) or None
+
+
+def _plane(attrs: Mapping) -> str | None:
+    """What kind of plane, and the seed of its directions."""
+    plane = json.loads(attrs.get("plane", "{}"))
+    if "kind" not in plane:
+        return None
+    parts = [plane["kind"], f"seed {plane['seed']}" if plane.get("seed") is not None else ""]
+    return ", ".join(filter(None, [*parts, f"{plane['normalize']}-normalized" if plane.get("normalize") else ""]))

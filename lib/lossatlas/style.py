@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import functools
 import html
+import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import matplotlib as mpl
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from lossatlas.downloads import data_file, numbers, offer
+from lossatlas.provenance import facts
 
 INK, QUIET, HOLE, PATH = "#222222", "#6b6b6b", "#d4d4d4", "#ff9d2e"
 LETTERS = {"alpha": "α", "beta": "β"}
@@ -62,9 +67,13 @@ LOSSES = {
 
 
 class Picture(Figure):
-    """A Matplotlib figure with a description `alt`, which shows itself on a page. It needs no pyplot."""
+    """A Matplotlib figure with a description `alt`, which shows itself on a page. It needs no pyplot.
+
+    `data` is what it was drawn from, datasets by title (see :func:`lossatlas.downloads.numbers`).
+    """
 
     alt: str = ""
+    data: Mapping[str, list[xr.Dataset]] = MappingProxyType({})
 
     def _repr_html_(self) -> str:
         return figure_html(self)._repr_html_()
@@ -72,32 +81,41 @@ class Picture(Figure):
 
 @dataclass(frozen=True)
 class FigureHtml:
-    """A picture on a page: PNG at twice the screen's pixels, with alternative text and a caption or none."""
+    """A picture on a page: PNG at twice the screen's pixels, with alternative text, a caption or none, and below
+    it what `offer` says of its numbers (see :func:`lossatlas.downloads.offer`)."""
 
     png: bytes
-    width: int
+    size: tuple[int, int]  # in CSS pixels
     alt: str
     caption: str | None
+    offer: str = ""
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.png).decode()
         alt = html.escape(self.alt)
-        caption = f"\n<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
+        below = html.escape(self.caption or "") + (f"\n{self.offer}" if self.offer else "")
+        caption = f"\n<figcaption>{below}</figcaption>" if below else ""
         return (
-            f'<figure class="la-figure">\n<img alt="{alt}" width="{self.width}" '
-            f'style="max-width: 100%; height: auto" src="data:image/png;base64,{data}">{caption}\n</figure>\n'
+            f'<figure class="la-figure">\n<img alt="{alt}" width="{self.size[0]}" height="{self.size[1]}" '
+            f'style="max-width: 100%; height: auto" loading="lazy" src="data:image/png;base64,{data}">{caption}\n'
+            "</figure>\n"
         )
 
 
 def figure_html(figure: Figure, *, alt: str | None = None, caption: str | None = None) -> FigureHtml:
     """A figure as a piece of a page, with `alt` (its own where it has one) and a caption.
 
-    Raises ValueError where there is no description.
+    Below it stand the numbers that it was drawn from, to be taken away, and how they were made. Raises ValueError
+    where there is no description.
     """
     alt = alt or getattr(figure, "alt", "")
     if not alt:
         raise ValueError("alt: expected a description of the figure for readers who do not see it")
-    return FigureHtml(png(figure), round(figure.get_figwidth() * PER_INCH), alt, caption)
+    data = getattr(figure, "data", {})
+    files = [data_file(data, name=caption or alt)] if data else []
+    made = facts(result for results in data.values() for result in results)
+    size = tuple(round(inches * PER_INCH) for inches in figure.get_size_inches())
+    return FigureHtml(png(figure), size, alt, caption, offer(files, made))
 
 
 def png(figure: Figure) -> bytes:
@@ -121,12 +139,19 @@ def png(figure: Figure) -> bytes:
 
 
 def styled(function: Callable) -> Callable:
-    """Draw with this module's settings, whatever the caller's are, and leave those as they are."""
+    """Draw with this module's settings, whatever the caller's are, and leave those as they are.
+
+    The figure remembers the numbers among the arguments as its `data`.
+    """
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
     def inside(*args, **kwargs):
         with mpl.rc_context(RC):
-            return function(*args, **kwargs)
+            figure = function(*args, **kwargs)
+        given = numbers(signature.bind(*args, **kwargs).arguments)
+        figure.data = {**getattr(figure, "data", {}), **given}
+        return figure
 
     return inside
 

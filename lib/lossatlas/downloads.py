@@ -1,0 +1,129 @@
+"""What a picture on a page gives away: the numbers behind it as a file, and how they were made."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+MEDIA = {".nc": "application/x-netcdf", ".vts": "application/octet-stream"}
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that a page offers: its name, what the link says, its bytes."""
+
+    name: str
+    text: str
+    content: bytes
+
+    def link(self) -> str:
+        """The link as HTML, the file inside it; on the site it becomes a file of its own."""
+        data = base64.b64encode(self.content).decode()
+        media = MEDIA[Path(self.name).suffix]
+        return f'<a download="{html.escape(self.name)}" href="data:{media};base64,{data}">{html.escape(self.text)}</a>'
+
+
+def numbers(arguments: Mapping[str, object]) -> dict[str, list[xr.Dataset]]:
+    """Everything in the arguments of a drawing function that holds numbers, as datasets by title.
+
+    Datasets, arrays, mappings of them by title, several (training runs) under a title, records (mappings of plain
+    values), and values by x. Whatever else there is (colours, labels) is left out.
+    """
+    found = {}
+    for name, value in arguments.items():
+        if members := _members(value):
+            found[name] = members
+        elif isinstance(value, Mapping):
+            found |= {str(title): members for title, entry in value.items() if (members := _members(entry))}
+    return found
+
+
+def _members(value: object) -> list[xr.Dataset]:
+    """The datasets of one entry, none where it holds no numbers."""
+    if isinstance(value, xr.Dataset):
+        return [value]
+    if isinstance(value, xr.DataArray):
+        return [value.to_dataset(name=value.name or "value")]
+    if isinstance(value, Sequence) and value and isinstance(value[0], Mapping) and not isinstance(value[0], xr.Dataset):
+        return [_table(value)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [one for entry in value if isinstance(entry, xr.Dataset | xr.DataArray) for one in _members(entry)]
+    if isinstance(value, Mapping) and value and all(isinstance(x, int | float | np.number) for x in value):
+        return [_table([{"x": x, "run": run, "value": y} for x, ys in value.items() for run, y in enumerate(ys)])]
+    return []
+
+
+def _joined(members: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Datasets of several training runs along `run`; an attribute that differs becomes a JSON list."""
+    if len(members) == 1:
+        return members[0]
+    names = dict.fromkeys(name for one in members for name in one.attrs)
+    lists = {name: [one.attrs.get(name) for one in members] for name in names}
+    joined = xr.concat(members, dim="run", join="outer", data_vars="all", combine_attrs="drop")
+    for name in joined.variables:
+        joined[name].attrs = dict(members[0][name].attrs) if name in members[0].variables else {}
+    same = {name: values[0] for name, values in lists.items() if all(_equal(v, values[0]) for v in values)}
+    return joined.assign_attrs({name: same.get(name, _json(values)) for name, values in lists.items()})
+
+
+def _equal(one: object, other: object) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def _json(values: object) -> str:
+    return json.dumps(values, default=lambda value: value.item())
+
+
+def _table(records: Sequence[Mapping]) -> xr.Dataset:
+    """Records of plain values as one dataset over `record`, a variable a column."""
+    columns = {}
+    for name in dict.fromkeys(name for record in records for name in record):
+        values = [record.get(name) for record in records]
+        if all(isinstance(value, bool | int | float | np.number | None) for value in values):
+            columns[str(name)] = ("record", np.array([np.nan if v is None else v for v in values], dtype=float))
+        elif all(isinstance(value, str | None) for value in values):
+            columns[str(name)] = ("record", np.array([value or "" for value in values], dtype=object))
+    return xr.Dataset(columns)
+
+
+def netcdf(data: Mapping[str, Sequence[xr.Dataset]]) -> bytes:
+    """Titled datasets as one NetCDF-4 file: a single title at its root, several as groups under their titles."""
+    squeeze = {"zlib": True, "complevel": 9, "shuffle": True}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "data.nc")
+        for i, (title, members) in enumerate(data.items()):
+            one = _joined(members)
+            group = None if len(data) == 1 else re.sub(r"[/\s]+", " ", title).strip()
+            encoding = {name: squeeze for name, variable in one.data_vars.items() if variable.dtype.kind in "fiu"}
+            one.to_netcdf(path, mode="a" if i else "w", group=group, engine="h5netcdf", encoding=encoding)
+        return path.read_bytes()
+
+
+def slug(text: str, words: int = 6) -> str:
+    """The first words of a text as part of a file name."""
+    return "-".join(re.findall(r"[a-z0-9]+", text.lower())[:words]) or "figure"
+
+
+def data_file(data: Mapping[str, Sequence[xr.Dataset]], *, name: str) -> Download:
+    """Titled datasets as a download, named after the picture and its own content."""
+    content = netcdf(data)
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return Download(f"{slug(name)}-{digest}.nc", "Data (NetCDF)", content)
+
+
+def offer(downloads: Iterable[Download], facts: Mapping[str, str]) -> str:
+    """The line under a picture: what can be taken away, and how it was made, folded up."""
+    links = " ".join(download.link() for download in downloads)
+    rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items())
+    made = f"<details><summary>How it was made</summary><dl>{rows}</dl></details>" if rows else ""
+    return f'<div class="la-offer">{links} {made}</div>' if links or made else ""
