@@ -203,6 +203,14 @@ def test_variance_components_against_the_analysis_of_variance_and_the_truth():
     assert 1 + 5 * found.between_seeds / found.between_planes == pytest.approx(f)
 
 
+def test_the_spread_in_words_is_the_share_between_seeds():
+    by_seed, by_plane = [[1, 1], [2, 2], [3, 3]], [[1, 2], [1, 2], [1, 2]]
+    assert evidence.spread_in_words({"a": by_seed, "b": by_plane}) == "a: 100 %; b: 0 %"
+    assert evidence.spread_in_words({"a": np.ones((2, 2))}) == "a: nothing varies"
+    for alone in (np.ones((1, 3)), np.ones((3, 1))):
+        assert evidence.spread_in_words({"a": by_seed, "b": alone}) == "not measured with one plane or one seed"
+
+
 def test_variance_components_of_degenerate_tables():
     # Seeds agree better than planes do: no variance between seeds is left.
     assert evidence.variance_components([[0, 1], [1, 0], [0.5, 0.5]]).between_seeds == 0
@@ -360,6 +368,19 @@ def test_the_claims_table_shows_every_verdict_in_words():
         assert row[-1].split() == [str(verdict.claim.effect.n_a), "+", str(verdict.claim.effect.n_b)]
     markdown = table._repr_markdown_().splitlines()
     assert len(markdown) == 6 and all(line.replace("\\|", "").count("|") == 7 for line in markdown)
+
+
+def test_verdicts_in_words_are_grouped_by_outcome():
+    verdicts = verdicts_of_all_kinds()
+    assert evidence.in_words(verdicts) == (
+        "Supported: deep <16> & rough | not smooth; deeper is rougher. Left open: deeper is rougher. "
+        "Contradicted: deeper is rougher."
+    )
+    one = replace(verdicts[1], claim=replace(verdicts[1].claim, measure="nonconvex_share"))
+    assert evidence.in_words([one], beside=("measure", "compared")) == (
+        "Contradicted: deeper is rougher (nonconvex share, 16 layers − 4 layers)."
+    )
+    assert evidence.in_words([]) == ""
 
 
 def test_verdicts_survive_json():

@@ -34,9 +34,11 @@ __all__ = [
     "difference",
     "from_records",
     "holm",
+    "in_words",
     "judge",
     "mean_interval",
     "seeds_table",
+    "spread_in_words",
     "to_records",
     "trend",
     "trends_table",
@@ -46,6 +48,7 @@ __all__ = [
 EXPECTED = ("greater", "less", "different", "same")
 SEEDS = 5  # a condition needs so many for a verdict
 SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "–"}
+WORDS = {"supported": "Supported", "inconclusive": "Left open", "contradicted": "Contradicted"}
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,36 @@ def _outcome(claim: Claim, p: float, p_at_best: float) -> tuple[str, list[str]]:
             f"corrected {number(p_at_best, 2)}"
         )
     return "inconclusive", reasons
+
+
+def in_words(verdicts: Sequence[Verdict], *, beside: Sequence[str] = ()) -> str:
+    """What became of the claims, a sentence an outcome: "Supported: …; …. Left open: …. Contradicted: …."
+
+    An outcome that no claim has is left out. ``beside`` names fields of a claim that stand in brackets behind
+    its text, as ("measure", "compared").
+    """
+
+    def said(claim: Claim) -> str:
+        values = ", ".join(str(getattr(claim, name)).replace("_", " ") for name in beside)
+        return f"{claim.text} ({values})" if values else claim.text
+
+    groups = {word: [said(v.claim) for v in verdicts if v.outcome == outcome] for outcome, word in WORDS.items()}
+    return " ".join(f"{word}: {'; '.join(group)}." for word, group in groups.items() if group)
+
+
+def spread_in_words(values: Mapping[str, Sequence[Sequence[float]]]) -> str:
+    """The share of a measure's variance that lies between training seeds: "3 layers: 40 %; 16 layers: 75 %".
+
+    ``values``: by condition, (seeds, planes), as for :func:`variance_components`. One seed or one plane cannot
+    tell, and the text then says so.
+    """
+    if any(min(np.shape(table)) < 2 for table in values.values()):
+        return "not measured with one plane or one seed"
+    shares = {label: variance_components(table).share_seeds for label, table in values.items()}
+    return "; ".join(
+        f"{label}: {'nothing varies' if math.isnan(share) else f'{100 * share:.0f} %'}"
+        for label, share in shares.items()
+    )
 
 
 def to_records(verdicts: Sequence[Verdict]) -> list[dict]:
