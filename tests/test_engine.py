@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import lossatlas as la
-from lossatlas import engine, losses, runner, vectors
+from lossatlas import losses, runner, vectors
+from lossatlas.batches import blocks
 from networks import DATA, odd_net, plain_loop, table_1
 
 
@@ -164,7 +165,7 @@ def test_blocks_regroup_and_lose_nothing(sizes):
         values = torch.arange(start, start + size)
         batches.append((values, -values))
         start += size
-    found = list(engine.blocks(iter(batches), 10))
+    found = list(blocks(iter(batches), 10))
     assert all(len(x) <= 10 and torch.equal(x, -y) for x, y in found)
     assert torch.cat([x for x, _ in found]).tolist() == list(range(start))
 

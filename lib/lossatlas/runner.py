@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from lossatlas import vectors
+from lossatlas.batches import count
 from lossatlas.compiling import compile_pass
 from lossatlas.losses import Score
 from lossatlas.recurrent import SteppedRNN, steppable
@@ -126,7 +127,7 @@ def standing_layers(sweep: Sweep, inputs: Tensor) -> tuple[dict[str, nn.Module],
         for name, layer in layers.items()
         if calls.get(name) == [True] and all(f"{name}.{own}" in sweep.origin for own, _ in layer.named_parameters())
     }
-    return standing, max(1, numel // len(inputs))
+    return standing, max(1, numel // count(inputs))
 
 
 class Runner:
@@ -212,7 +213,7 @@ class Runner:
 
         def at(weights: Params, settled: Params, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
             losses, correct = self.sweep.score(functional_call(self.model, {**weights, **settled}, (inputs,)), targets)
-            correct = losses.new_tensor(float("nan")) if correct is None else correct.double().sum()
+            correct = losses.new_full((), float("nan")) if correct is None else correct.double().sum()
             return losses.double().sum(), correct
 
         batched = self.strategy.points > 1
@@ -233,12 +234,12 @@ class Runner:
                 loss, correct = self.program(one_pass, arguments, len(group))(*arguments)
                 losses[done : done + len(group)], corrects[done : done + len(group)] = loss, correct
                 done += len(group)
-                advance(len(group) * len(self.inputs))
+                advance(len(group) * len(self.targets))
         return losses, corrects
 
     def program(self, one_pass: Callable, arguments: tuple, points: int) -> Callable:
         """The pass itself, or compiled for whole chunks and groups (what is left at an end is not worth it)."""
-        whole = len(self.inputs) == self.strategy.samples and points == self.strategy.points
+        whole = len(self.targets) == self.strategy.samples and points == self.strategy.points
         if not self.strategy.compiled or not whole:
             return one_pass
         if self.compiled is None:

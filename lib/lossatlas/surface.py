@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from lossatlas import engine, losses, vectors
+from lossatlas import batches, engine, losses, vectors
 from lossatlas.directions import Line, Plane
 from lossatlas.progress import bar as progress_bar
 from lossatlas.runner import Sweep
@@ -61,63 +61,6 @@ def same_random_state() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy_state)
-
-
-def _batches(data, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """(inputs, targets) on the device, from a pair of tensors or from any iterable of such pairs."""
-    pair = isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)
-    seen = 0
-    expected = "expected (inputs, targets), two tensors, or batches of such pairs"
-    if not isinstance(data, Iterable):
-        raise ValueError(f"data: got {type(data).__name__}; {expected}")
-    for batch in [data] if pair else data:
-        if not (isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(p, Tensor) for p in batch)):
-            raise ValueError(f"data: got {type(batch).__name__}; {expected}")
-        inputs, targets = batch
-        if len(inputs) != len(targets):
-            raise ValueError(f"data: {len(inputs)} inputs but {len(targets)} targets")
-        if len(inputs):
-            seen += len(inputs)
-            yield inputs.detach().to(device), targets.detach().to(device)
-    if not seen:
-        raise ValueError("data: empty; at least one sample is needed")
-
-
-def _sample_count(data) -> int | None:
-    """The number of samples, where it can be told without going through the data."""
-    if isinstance(data, tuple | list) and len(data) and isinstance(data[0], Tensor):
-        return len(data[0])
-    with contextlib.suppress(TypeError, AttributeError):
-        return len(data.dataset)
-    return None
-
-
-def _try_outputs(model: nn.Module, inputs: Tensor) -> Tensor:
-    """The outputs of a few samples. Raises ValueError where they do not go through the model."""
-    try:
-        with torch.no_grad():
-            outputs = model(inputs)
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        raise ValueError(
-            f"data: inputs of shape {tuple(inputs.shape)} and dtype {inputs.dtype} do not go through "
-            f"{type(model).__name__}: {error}"
-        ) from error
-    if not isinstance(outputs, Tensor):
-        raise ValueError(f"model: {type(model).__name__} returned {type(outputs).__name__}; expected one tensor")
-    return outputs
-
-
-def _checked(model: nn.Module, loss: str | Callable, batches: Iterator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pass batches on, after trying the model and the loss on the first and checking every one's targets."""
-    shape: tuple[int, ...] | None = None
-    for inputs, targets in batches:
-        if shape is None:
-            outputs = _try_outputs(model, inputs[:2])
-            shape = tuple(outputs.shape[1:])
-            if callable(loss):
-                losses.make_score(loss)(outputs, targets[:2])
-        losses.check_targets(loss, (len(targets), *shape), targets)
-        yield inputs, targets
 
 
 def provenance(model: nn.Module, device: torch.device) -> dict[str, str]:
@@ -184,17 +127,18 @@ def evaluate(
         )
         private.load_state_dict(origin, strict=False)
         sweep = Sweep(private, origin, tuple(directions), losses.make_score(loss))
-        batches = _checked(private, loss, _batches(data, device))
-        samples = _sample_count(data)
-        total = samples and samples * len(coordinates)
+        blocks = list(batches.blocks(batches.checked(private, loss, batches.read(data), device)))
+        samples = sum(len(targets) for _, targets in blocks)
+        points = torch.tensor(coordinates, dtype=dtype, device=device)
+        total = samples * len(points)
         with progress_bar(total=total, description="surface", unit=" evaluations", show=progress) as bar:
-            sums = engine.run(sweep, batches, torch.tensor(coordinates, dtype=dtype, device=device), advance=bar.update)
+            runner, _ = engine.tuned(sweep, blocks, points)
+            sums = engine.sums(runner, blocks, points, bar.update)
 
     shape = [len(values) for values in grid.values()]
-    mean = (sums.loss / sums.samples).cpu().numpy()
+    mean, accuracy = (sums / samples).cpu().numpy()
     variables = {"loss": (tuple(grid), mean[:-1].reshape(shape))}
-    if sums.correct is not None:
-        accuracy = (sums.correct / sums.samples).cpu().numpy()
+    if not np.isnan(accuracy).all():
         variables["accuracy"] = (tuple(grid), accuracy[:-1].reshape(shape), {"units": "share of samples"})
     unit = {"filter": "filter-normalized step", "layer": "layer-normalized step"}.get(
         plane.facts.get("normalize"), "step along the direction"
@@ -203,12 +147,12 @@ def evaluate(
     attrs = {
         "loss_name": losses.loss_name(loss),
         "origin_loss": float(mean[-1]),
-        "n_samples": sums.samples,
+        "n_samples": samples,
         "n_nonfinite": int((~np.isfinite(mean[:-1])).sum()),
         "normalize": str(plane.facts.get("normalize")),
         "plane": json.dumps({key: value for key, value in plane.facts.items() if key != "singular_values"}),
         "seed": str(plane.facts.get("seed", "")),
-        "strategy": str(sums.strategy),
+        "strategy": str(runner.strategy),
         "precision": str(dtype).removeprefix("torch."),
         "seconds": round(time.perf_counter() - start, 3),
         **provenance(model, device),

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lossatlas.batches import take
 from lossatlas.compiling import compiler_found
 from lossatlas.recurrent import steppable
 from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
@@ -27,7 +28,7 @@ def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Te
 
     It goes on for ``least`` seconds at least.
     """
-    inputs, targets = inputs[: runner.strategy.samples], targets[: runner.strategy.samples]
+    inputs, targets = take(inputs, slice(runner.strategy.samples)), targets[: runner.strategy.samples]
     start = time.perf_counter()
     runner.prepare(inputs, targets)
     runner.run(points[: runner.strategy.points])[0].tolist()  # warm; tolist waits for the device
@@ -38,13 +39,14 @@ def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Te
         runner.run(group)[0].tolist()
         done += len(group)
         seconds = time.perf_counter() - prepared
-    return ((prepared - start) / len(points) + seconds / done) / len(inputs)
+    return ((prepared - start) / len(points) + seconds / done) / len(targets)
 
 
 def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> bool:
     """Whether a strategy gives the loop's values on a few points; False where it cannot run this model."""
     samples = runner.strategy.samples if runner.strategy.compiled else 64
-    inputs, targets, points = inputs[:samples], targets[:samples], points[: max(3, min(runner.strategy.points, 8))]
+    inputs, targets = take(inputs, slice(samples)), targets[:samples]
+    points = points[: max(3, min(runner.strategy.points, 8))]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
@@ -54,13 +56,13 @@ def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, p
         return False
     reference.prepare(inputs, targets)
     expected, _ = reference.run(points)
-    relative = 1e-10 if inputs.dtype == torch.float64 else 1e-5
+    relative = 1e-10 if points.dtype == torch.float64 else 1e-5
     small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # rounding where losses all but vanish
     return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True)
 
 
-def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) -> Runner:
-    """The fastest strategy that agrees with the loop, by a short measurement on the first block of data.
+def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) -> tuple[Runner, float]:
+    """The fastest strategy that agrees with the loop, and its seconds for one sample at one point.
 
     Layouts first, then the size of a pass, then how many points share one; it ends when it has cost
     its share of what the sweep is expected to take.
@@ -69,28 +71,28 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
     order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
     scattered = coefficients[order[:8].to(coefficients.device)]
     trial = torch.roll(coefficients, -(len(coefficients) // 3), dims=0)  # neighbours, as in the sweep itself
-    sizes = list(dict.fromkeys(min(len(inputs), size) for size in PASS_SAMPLES))
+    sizes = list(dict.fromkeys(min(len(targets), size) for size in PASS_SAMPLES))
     loop = best = Runner(sweep, Strategy(sizes[0]), {})
 
     def timed(runner: Runner, least: float) -> float:
         return min(seconds_per_pair(runner, inputs, targets, trial, least=least) for _ in range(2))  # noise only adds
 
     best_rate = timed(loop, TRIAL_SECONDS[0])
-    if best_rate * len(inputs) * len(coefficients) < TRIAL_FLOOR:
-        return loop
+    if best_rate * len(targets) * len(coefficients) < TRIAL_FLOOR:
+        return loop, best_rate
     standing, activations = None, 1
     tried = {loop.strategy}
 
     def consider(**change) -> None:
         nonlocal best, best_rate, standing, activations
         strategy = replace(best.strategy, **change)
-        expected = best_rate * len(inputs) * len(coefficients)
+        expected = best_rate * len(targets) * len(coefficients)
         too_late = time.perf_counter() - start > max(TRIAL_FLOOR, TRIAL_SHARE * expected)
         if strategy in tried or (expected < COMPILE_SECONDS if strategy.compiled else too_late):
             return
         tried.add(strategy)
         if standing is None:
-            standing, activations = standing_layers(sweep, inputs[:2])
+            standing, activations = standing_layers(sweep, take(inputs, slice(2)))
         runner = Runner(sweep, strategy, standing)
         if (strategy.cached and not standing) or not agrees(runner, loop, inputs, targets, scattered):
             return
@@ -101,7 +103,7 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
     if any(map(steppable, sweep.model.modules())):
         consider(stepped=True)
     consider(cached=True)
-    if inputs.dim() == 4:
+    if isinstance(inputs, Tensor) and inputs.dim() == 4:
         consider(channels_last=True)
         consider(cached=True, channels_last=True)
     for size in sizes[1:]:
@@ -115,5 +117,5 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
                 consider(samples=size, points=points)
     if compiler_found(coefficients.device):
         consider(compiled=True)
-        consider(compiled=True, samples=min(len(inputs), 32))  # fused, a pass of images may stay in the cache
-    return best
+        consider(compiled=True, samples=min(len(targets), 32))  # fused, a pass of images may stay in the cache
+    return best, best_rate
