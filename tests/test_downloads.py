@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lossatlas import downloads, figures
+from lossatlas import downloads, figures, scenes
 from lossatlas.provenance import facts
 
 
@@ -48,11 +48,10 @@ def test_one_surface_is_at_the_root_of_the_file_as_it_was(tmp_path):
 
 def test_several_surfaces_are_groups_under_their_titles(tmp_path):
     pair = {"one": surface(0), "two / three": surface(1, points=5)}
-    for page in (figures.panels(pair)._repr_html_(),):
-        path = taken(page, tmp_path)["Data (NetCDF)"]
-        for group, expected in zip(("one", "two three"), pair.values(), strict=True):
-            with xr.open_dataset(path, engine="h5netcdf", group=group) as opened:
-                xr.testing.assert_identical(opened.load(), expected)
+    path = taken(figures.panels(pair)._repr_html_(), tmp_path)["Data (NetCDF)"]
+    for group, expected in zip(("one", "two three"), pair.values(), strict=True):
+        with xr.open_dataset(path, engine="h5netcdf", group=group) as opened:
+            xr.testing.assert_identical(opened.load(), expected)
 
 
 def test_training_runs_of_different_lengths_lie_side_by_side(tmp_path):
@@ -76,6 +75,23 @@ def test_records_and_curves_become_tables(tmp_path):
     assert found == [(2, 0, 1.0), (2, 1, 2.0), (4, 0, 3.0)]
 
 
+def test_a_scene_gives_its_numbers_and_the_heights_that_it_shows(tmp_path):
+    import pyvista as pv
+
+    pair = {"low": surface(0), "high": surface(8)}
+    low, high = scenes.compare(pair, clip=4.0)
+    for scene, drawn in ((low, pair["low"]), (high, pair["high"])):
+        files = {download.text: tmp_path / download.name for download in scene.downloads()}
+        for download in scene.downloads():
+            (tmp_path / download.name).write_bytes(download.content)
+        with xr.open_dataset(files["Data (NetCDF)"], engine="h5netcdf") as opened:
+            np.testing.assert_array_equal(opened.loss, drawn.loss)
+        mesh = pv.read(files["ParaView (VTK)"])
+        expected = np.log10(np.minimum(drawn.loss, 4.0)).to_numpy()
+        np.testing.assert_allclose(mesh.points[:, 2].reshape(9, 9, order="F"), expected, rtol=1e-6)
+        assert scene.downloads() == scene.downloads()  # the same scene, the same files
+
+
 def test_the_facts_of_results_are_told_once_each():
     common = {"device": "cpu", "created": "2026-11-21T10:00:00", "versions": '{"torch": "2.15"}', "n_samples": 10}
     plane = json.dumps({"kind": "random plane", "seed": 4, "normalize": "filter"})
@@ -83,13 +99,14 @@ def test_the_facts_of_results_are_told_once_each():
     assert facts(surfaces) == {
         "Computed": "2026-11-21 on cpu",
         "Took": "3 s for 2 results",
-        "Data": "10 samples of mnist test",
+        "Dataset": "mnist",
+        "Evaluated on": "10 samples of test",
         "Training seeds": "0, 2",
         "Planes": "random plane, seed 4, filter-normalized",
         "Versions": "torch 2.15",
         "Stored as": "surface-2.nc, surface-0.nc",
     }
-    assert facts([history(1, 2)]) == {"Data": "mnist", "Training seeds": "1", "Stored as": "history-1.nc"}
+    assert facts([history(1, 2)]) == {"Dataset": "mnist", "Training seeds": "1", "Stored as": "history-1.nc"}
     assert facts([xr.Dataset()]) == {}
 
 

@@ -57,7 +57,10 @@ def facts(results: Iterable[xr.Dataset]) -> dict[str, str]:
         "Took": f"{number(sum(seconds))} s" + (f" for {len(seconds)} results" if len(seconds) > 1 else "")
         if seconds
         else "",
-        "Data": _words(_data(one) for one in attrs),
+        "Condition": _words(one.get("condition") for one in attrs),
+        "Model": _words(_run(one).get("model", one.get("model")) for one in attrs),
+        "Dataset": _words(one.get("dataset", _run(one).get("dataset")) for one in attrs),
+        "Evaluated on": _words((_samples(one) for one in attrs), "; "),
         "Training seeds": _words(sorted({seed for one in results for seed in _training_seeds(one)})),
         "Planes": _words((_plane(one) for one in attrs), "; "),
         "Versions": _words(versions),
@@ -84,10 +87,9 @@ def _training_seeds(result: xr.Dataset) -> list[int]:
     return [] if seed is None else [int(seed)]
 
 
-def _data(attrs: Mapping) -> str | None:
-    name = attrs.get("dataset", _run(attrs).get("dataset"))
-    samples = f"{attrs['n_samples']} samples of" if name and "n_samples" in attrs else ""
-    return " ".join(filter(None, [samples, name, attrs.get("split")])) or None
+def _samples(attrs: Mapping) -> str | None:
+    parts = [f"{attrs['n_samples']} samples" if "n_samples" in attrs else "", attrs.get("split")]
+    return " of ".join(filter(None, parts)) or None
 
 
 def _plane(attrs: Mapping) -> str | None:

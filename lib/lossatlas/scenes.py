@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from lossatlas import legend, relief, stage, webscene
+from lossatlas.downloads import Download, data_file
 from lossatlas.files import written_whole
 from lossatlas.relief import Frame, Grid
 from lossatlas.stage import Label, Part
@@ -34,6 +36,8 @@ class Scene:
     parts: tuple[Part, ...] = field(repr=False)
     labels: tuple[Label, ...] = field(repr=False)
     track: Track | None = field(default=None, repr=False)  # of a path that can be walked
+    data: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False)  # what it was made from, by name
+    export_options: Mapping = field(default_factory=dict, repr=False)  # of `export`, for the same heights
 
     def plotter(self, *, off_screen: bool = True) -> pv.Plotter:
         """A PyVista plotter with everything in it, to be changed, shown, saved.
@@ -49,6 +53,14 @@ class Scene:
     def vtksz(self) -> bytes:
         """The scene for VTK.js viewers. The same scene gives the same bytes."""
         return webscene.vtksz(self.parts)
+
+    def downloads(self) -> list[Download]:
+        """The files that a page offers below it: the numbers as NetCDF, and the surface for ParaView."""
+        name = self.title or self.caption
+        with tempfile.TemporaryDirectory() as folder:
+            vts = export(self.data["surface"], Path(folder, "surface.vts"), **self.export_options).read_bytes()
+        numbers = data_file({name: [one] for name, one in self.data.items()}, name=name)
+        return [numbers, Download(f"{Path(numbers.name).stem}.vts", "ParaView (VTK)", vts)]
 
     def _repr_html_(self) -> str:
         return webscene.figure(self)
@@ -91,7 +103,7 @@ def scene(
     """
     grid = Grid.of(surface, variable, height)
     frame = Frame.around([grid], clip, clim)
-    return _scene(grid, frame, contours, path, title, alt, resolution)
+    return _scene(surface, grid, frame, contours, path, title, alt, resolution)
 
 
 def compare(
@@ -117,7 +129,8 @@ def compare(
     grids = {title: Grid.of(surface, variable, height) for title, surface in surfaces.items()}
     frame = Frame.around(list(grids.values()), clip, clim)
     return SceneRow(
-        _scene(grid, frame, contours, paths.get(title), title, None, resolution) for title, grid in grids.items()
+        _scene(surfaces[title], grid, frame, contours, paths.get(title), title, None, resolution)
+        for title, grid in grids.items()
     )
 
 
@@ -128,6 +141,7 @@ def export(
     variable: str = "loss",
     height: str = "log",
     clip: float | None = None,
+    clim: tuple[float, float] | None = None,
 ) -> Path:
     """Write a surface for ParaView: `.vts` (a structured grid) or `.vtp` (polygons), by the suffix of `path`.
 
@@ -141,7 +155,7 @@ def export(
     if path.suffix not in SUFFIXES:
         raise ValueError(f"path={str(path)!r} has suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}")
     grid = Grid.of(surface, variable, height)
-    frame = Frame.around([grid], clip)
+    frame = Frame.around([grid], clip, clim)
     x, y = np.meshgrid(grid.alphas, grid.betas, indexing="ij")
     finite = np.isfinite(grid.heights)
     z = np.clip(np.where(finite, grid.heights, frame.low), frame.low, frame.high)
@@ -165,6 +179,7 @@ def export(
 
 
 def _scene(
+    surface: xr.Dataset,
     grid: Grid,
     frame: Frame,
     contours: int,
@@ -192,4 +207,10 @@ def _scene(
         parts=tuple(parts),
         labels=tuple(labels),
         track=track,
+        data={"surface": surface} if path is None else {"surface": surface, "path": path},
+        export_options={
+            "variable": grid.name,
+            "height": "log" if frame.log else "linear",
+            "clim": (frame.level(frame.low), frame.level(frame.high)),
+        },
     )

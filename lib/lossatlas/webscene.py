@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossatlas import stage, track
+from lossatlas.downloads import offer
+from lossatlas.provenance import facts
 from lossatlas.stage import CLIPPED, COLOURS, SIZE, TALL, Label, Part
 from lossatlas.tables import number
 
@@ -81,7 +83,8 @@ def figure(scene: Scene) -> str:
         f'<div class="la-labels" aria-hidden="true">{_spans(scene.labels)}</div>\n</div>\n'
         f"{walk}{_bar(scene)}"
         f'<script type="application/octet-stream;base64" class="la-data">{data}</script>\n'
-        f"<figcaption>{title}{html.escape(scene.caption)}</figcaption>\n</figure>\n"
+        f"<figcaption>{title}{html.escape(scene.caption)}\n"
+        f"{offer(scene.downloads(), facts(scene.data.values()))}</figcaption>\n</figure>\n"
     )
 
 

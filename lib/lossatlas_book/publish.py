@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from nbformat import NotebookNode
@@ -58,15 +59,21 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
         html = html.replace("<figure ", f'<figure data-src="{up}{SCENES}/{identity}.js" ', 1)
         return DATA.sub("", html, count=1)
 
+    for data, kind, text in html_outputs(notebook):
+        data[kind] = FIGURE.sub(publish, text)
+    return found
+
+
+def html_outputs(notebook: NotebookNode) -> Iterator[tuple[dict, str, str]]:
+    """Every HTML output: the dict that holds it, its kind there, and the text.
+
+    A glued output carries the same HTML under a longer name of its kind.
+    """
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            for kind in data:
-                # A glued output carries the same HTML under a longer name of its kind.
-                if kind.endswith("text/html"):
-                    text = data[kind] if isinstance(data[kind], str) else "".join(data[kind])
-                    data[kind] = FIGURE.sub(publish, text)
-    return found
+            for kind in [kind for kind in data if kind.endswith("text/html")]:
+                yield data, kind, data[kind] if isinstance(data[kind], str) else "".join(data[kind])
 
 
 def publish_viewer(static: Path | str) -> Path:

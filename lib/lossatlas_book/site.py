@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from . import chapters, publish
+from . import chapters, offers, publish
 from .console import ANSI, Failure, run_logged, step, tail
 from .execute import digest
 
@@ -70,6 +70,7 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
         # Sphinx puts what is in book/_static into the site's _static, which is above the pages.
         try:
             publish.publish_scenes(notebook, source / "book", page=f"book/{name}.ipynb")
+            offers.publish_files(notebook, source / "book", page=f"book/{name}.ipynb")
         except ValueError as error:
             raise Failure(str(error)) from error
         nbformat.write(notebook, source / "book" / f"{name}.ipynb")
