@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import lossatlas as la
-from lossatlas import losses, runner, vectors
+from lossatlas import dense, losses, runner, vectors
 from lossatlas.batches import blocks
 from networks import DATA, odd_net, plain_loop, table_1
 
@@ -48,13 +48,26 @@ def test_every_strategy_agrees_with_the_plain_loop(name, points, cached, channel
     np.testing.assert_allclose((total / len(inputs)).reshape(3, 3), expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize(("name", "points"), [("cnn-1", 1), ("feedforward-16-skip", 1), ("feedforward-4", 5)])
-def test_a_compiled_pass_agrees_with_the_plain_loop(name, points):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cnn-1", {"cached": True, "channels_last": True, "onednn": True, "compiled": True}),
+        ("cnn-3", {"channels_last": True, "onednn": True, "traced": True}),
+        ("feedforward-16-skip", {"cached": True, "onednn": True, "compiled": True}),
+        ("feedforward-16-skip", {"onednn": True}),
+        ("feedforward-4", {"cached": True, "compiled": True, "points": 5}),
+        ("feedforward-4", {"traced": True, "points": 5}),
+        ("rnn", {"stepped": True, "onednn": True}),
+    ],
+)
+def test_straight_passes_agree_with_the_plain_loop(name, options):
+    if options.get("onednn") and not dense.available(torch.device("cpu"), torch.float32):
+        pytest.skip("this PyTorch has no oneDNN")
     model, data = table_1(name)
     plane = la.random_plane(model, seed=1)
     sweep = make_sweep(model, plane, data.loss)
     standing, _ = runner.standing_layers(sweep, data.test[0][:2])
-    way = runner.Runner(sweep, runner.Strategy(25, points, True, name == "cnn-1", False, True), standing)
+    way = runner.Runner(sweep, runner.Strategy(25, **options), standing)
     alphas = np.linspace(-1, 1, 5)
     coefficients = torch.tensor([(a, b) for a in alphas for b in alphas], dtype=torch.float32)
     total = torch.zeros(25, dtype=torch.float64)
@@ -62,9 +75,21 @@ def test_a_compiled_pass_agrees_with_the_plain_loop(name, points):
         for x, y in zip(*(part.split(25) for part in data.test), strict=True):  # the last chunk is smaller
             way.prepare(x, y)
             total += way.run(coefficients)[0]
-    assert way.compiled is not None
+    assert (way.straight is not None) == (way.strategy.traced or way.strategy.compiled)
     expected, _ = plain_loop(model, plane, data.test, loss=data.loss, alphas=alphas, betas=alphas)
     np.testing.assert_allclose((total / len(data.test[0])).reshape(5, 5), expected, rtol=2e-5)
+
+
+def test_dense_layers_by_onednn_are_linear_layers():
+    layer, inputs = nn.Linear(7, 5), torch.randn(4, 3, 7)
+    if not dense.available(torch.device("cpu"), torch.float32):
+        pytest.skip("this PyTorch has no oneDNN")
+    for shape in ((12, 7), (4, 3, 7), (2, 2, 3, 7)):
+        with torch.no_grad():
+            x = inputs.view(shape)
+            torch.testing.assert_close(dense.OneDNNLinear(layer)(x), layer(x))
+            torch.testing.assert_close(dense.OneDNNLinear(layer)(x.transpose(0, -2)), layer(x.transpose(0, -2)))
+    assert not dense.available(torch.device("cpu"), torch.float64)
 
 
 class Recurrent(nn.Module):

@@ -1,4 +1,4 @@
-"""Compiling one pass of a network, where the machine has a compiler."""
+"""Tracing one pass of a network, and compiling it where the machine has a compiler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import shutil
 from collections.abc import Callable
 
 import torch
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
+
+from lossatlas.dense import take_whole
 
 
 def compiler_found(device: torch.device) -> bool:
@@ -16,16 +19,24 @@ def compiler_found(device: torch.device) -> bool:
     return device.type != "cpu" or any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++")))
 
 
-def compile_pass(one_pass: Callable, arguments: tuple) -> Callable:
-    """A function of tensors (and dicts of them), fused and compiled for arguments of these shapes.
+def trace_pass(one_pass: Callable, arguments: tuple) -> GraphModule:
+    """The operations of a function of tensors (and dicts of them), for arguments of these shapes.
 
-    The function is traced first, so that what is compiled depends on no Python object, and code that branches
-    on values refuses to be traced. Raises RuntimeError where it cannot be traced or compiled.
+    What is traced depends on no Python object, and code that branches on values refuses to be traced.
+    Raises RuntimeError where it cannot be traced.
     """
+    try:
+        return make_fx(one_pass)(*arguments)
+    except Exception as error:  # tracing fails with many types, all of which mean the same here
+        raise RuntimeError(f"cannot be traced: {error}") from error
+
+
+def compile_pass(traced: GraphModule, arguments: tuple) -> Callable:
+    """A traced function, fused and compiled. Raises RuntimeError where it cannot be compiled."""
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "No CUDA runtime is found"
     try:
-        program = torch.compile(make_fx(one_pass)(*arguments), dynamic=False)
+        program = torch.compile(take_whole(traced), dynamic=False)
         program(*arguments)
-    except Exception as error:  # tracing and compiling fail with many types, all of which mean the same here
+    except Exception as error:  # as above
         raise RuntimeError(f"cannot be compiled: {error}") from error
     return program

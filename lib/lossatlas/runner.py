@@ -12,7 +12,8 @@ from torch.func import functional_call, vmap
 
 from lossatlas import vectors
 from lossatlas.batches import count
-from lossatlas.compiling import compile_pass
+from lossatlas.compiling import compile_pass, trace_pass
+from lossatlas.dense import OneDNNLinear
 from lossatlas.losses import Score
 from lossatlas.recurrent import SteppedRNN, steppable
 from lossatlas.vectors import Params
@@ -33,19 +34,23 @@ class Sweep:
 @dataclass(frozen=True)
 class Strategy:
     """How: ``samples`` and grid ``points`` in one pass; standing layers ``cached``; images ``channels_last``;
-    recurrent layers ``stepped``; the pass ``compiled``."""
+    recurrent layers ``stepped``; products by ``onednn``; the pass ``traced`` (its operations
+    called straight, without the modules around them) or ``compiled``."""
 
     samples: int
     points: int = 1
     cached: bool = False
     channels_last: bool = False
     stepped: bool = False
+    onednn: bool = False
+    traced: bool = False
     compiled: bool = False
 
     def __str__(self) -> str:
         way = "loop" if self.points == 1 else f"batched, {self.points} points a pass"
         extras = ", standing layers cached" * self.cached + ", channels last" * self.channels_last
-        extras += ", recurrent steps" * self.stepped + ", compiled" * self.compiled
+        extras += ", recurrent steps" * self.stepped + ", oneDNN" * self.onednn
+        extras += ", traced" * self.traced + ", compiled" * self.compiled
         return f"{way}, {self.samples} samples a pass{extras}"
 
 
@@ -148,8 +153,12 @@ class Runner:
         if strategy.stepped:
             for name, layer in list(self.model.named_modules()):
                 if name and steppable(layer):
-                    self.recurrent[name] = SteppedRNN(layer)
+                    self.recurrent[name] = SteppedRNN(layer, onednn=strategy.onednn)
                     self.model.set_submodule(name, self.recurrent[name])
+        if strategy.onednn:
+            for name, layer in list(self.model.named_modules()):
+                if name and type(layer) is nn.Linear:
+                    self.model.set_submodule(name, OneDNNLinear(layer))
         inside = tuple(f"{name}." for name in self.layers)
         names = [name for name in moving_names(sweep) if not name.startswith(inside)] if inside else moving_names(sweep)
         self.like = {name: sweep.origin[name] for name in names}
@@ -160,7 +169,7 @@ class Runner:
                 for d in sweep.directions
             ]
         )
-        self.compiled: Callable | None = None
+        self.straight: Callable | None = None  # the pass, traced or compiled
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
         """Take one chunk of data and compute the standing layers' outputs on it."""
@@ -238,13 +247,15 @@ class Runner:
         return losses, corrects
 
     def program(self, one_pass: Callable, arguments: tuple, points: int) -> Callable:
-        """The pass itself, or compiled for whole chunks and groups (what is left at an end is not worth it)."""
+        """The pass itself, or made straight for whole chunks and groups (what is left at an end is not worth it)."""
         whole = len(self.targets) == self.strategy.samples and points == self.strategy.points
-        if not self.strategy.compiled or not whole:
+        if not (self.strategy.traced or self.strategy.compiled) or not whole:
             return one_pass
-        if self.compiled is None:
-            self.compiled = compile_pass(one_pass, arguments)
-        return self.compiled
+        if self.straight is None:
+            self.straight = trace_pass(one_pass, arguments)
+            if self.strategy.compiled:
+                self.straight = compile_pass(self.straight, arguments)
+        return self.straight
 
 
 def rows(coefficients: Tensor, shared: int) -> tuple[Tensor, ...]:

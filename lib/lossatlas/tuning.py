@@ -9,18 +9,20 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lossatlas import dense
 from lossatlas.batches import take
 from lossatlas.compiling import compiler_found
 from lossatlas.recurrent import steppable
 from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
-PASS_SAMPLES = (128, 512, 32, 2048, 8192)
+PASS_SAMPLES = (32, 128, 512, 2048, 8192)
 BETTER = 0.95  # of the best time so far is what a new way must beat: timings are noisy
 TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the sweep, the more, up to the second
 TRIAL_SHARE = 0.05  # of the expected time of the whole sweep, what choosing may take …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
-COMPILE_SECONDS = 40.0  # a sweep that is expected to take longer is worth compiling for
+TRACE_SECONDS = 1.0  # a sweep that is expected to take longer is worth tracing for …
+COMPILE_SECONDS = 40.0  # … and one that is expected to take longer than this, compiling for
 
 
 def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Tensor, *, least: float) -> float:
@@ -44,7 +46,8 @@ def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Te
 
 def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> bool:
     """Whether a strategy gives the loop's values on a few points; False where it cannot run this model."""
-    samples = runner.strategy.samples if runner.strategy.compiled else 64
+    straight = runner.strategy.traced or runner.strategy.compiled
+    samples = runner.strategy.samples if straight else 64
     inputs, targets = take(inputs, slice(samples)), targets[:samples]
     points = points[: max(3, min(runner.strategy.points, 8))]
     try:
@@ -64,58 +67,69 @@ def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, p
 def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) -> tuple[Runner, float]:
     """The fastest strategy that agrees with the loop, and its seconds for one sample at one point.
 
-    Layouts first, then the size of a pass, then how many points share one; it ends when it has cost
-    its share of what the sweep is expected to take.
+    By a short measurement on the first block of data. It begins with everything that usually helps, tries other
+    sizes of a pass, then leaves out one thing after the other, then lets several points share a pass; it ends when
+    it has cost its share of what the sweep is expected to take. What takes time to prepare, tracing and compiling,
+    comes last.
     """
     start = time.perf_counter()
     order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
     scattered = coefficients[order[:8].to(coefficients.device)]
     trial = torch.roll(coefficients, -(len(coefficients) // 3), dims=0)  # neighbours, as in the sweep itself
-    sizes = list(dict.fromkeys(min(len(targets), size) for size in PASS_SAMPLES))
-    loop = best = Runner(sweep, Strategy(sizes[0]), {})
+    loop = best = Runner(sweep, Strategy(min(len(inputs), PASS_SAMPLES[1])), {})
 
     def timed(runner: Runner, least: float) -> float:
         return min(seconds_per_pair(runner, inputs, targets, trial, least=least) for _ in range(2))  # noise only adds
 
     best_rate = timed(loop, TRIAL_SECONDS[0])
-    if best_rate * len(targets) * len(coefficients) < TRIAL_FLOOR:
+    if best_rate * len(inputs) * len(coefficients) < TRIAL_FLOOR:
         return loop, best_rate
-    standing, activations = None, 1
+    standing, activations = standing_layers(sweep, inputs[:2])
+    sizes = sorted({min(len(inputs), size) for size in PASS_SAMPLES})
+    fitting = max((size for size in sizes if size * activations <= PASS_FLOATS[1]), default=sizes[0])
     tried = {loop.strategy}
 
-    def consider(**change) -> None:
-        nonlocal best, best_rate, standing, activations
+    def consider(**change) -> bool:
+        """Take a changed strategy where it is better; whether it was."""
+        nonlocal best, best_rate
         strategy = replace(best.strategy, **change)
-        expected = best_rate * len(targets) * len(coefficients)
+        expected = best_rate * len(inputs) * len(coefficients)
+        prepared = strategy.traced or strategy.compiled
         too_late = time.perf_counter() - start > max(TRIAL_FLOOR, TRIAL_SHARE * expected)
-        if strategy in tried or (expected < COMPILE_SECONDS if strategy.compiled else too_late):
-            return
+        worth_it = COMPILE_SECONDS if strategy.compiled else TRACE_SECONDS
+        if strategy in tried or (expected < worth_it if prepared else too_late):
+            return False
         tried.add(strategy)
-        if standing is None:
-            standing, activations = standing_layers(sweep, take(inputs, slice(2)))
         runner = Runner(sweep, strategy, standing)
-        if (strategy.cached and not standing) or not agrees(runner, loop, inputs, targets, scattered):
-            return
+        if not agrees(runner, loop, inputs, targets, scattered):
+            return False
         rate = timed(runner, min(max(TRIAL_SHARE * expected / 100, TRIAL_SECONDS[0]), TRIAL_SECONDS[1]))
-        if rate < BETTER * best_rate:
-            best, best_rate = runner, rate
+        if rate >= BETTER * best_rate:
+            return False
+        best, best_rate = runner, rate
+        return True
 
-    if any(map(steppable, sweep.model.modules())):
-        consider(stepped=True)
-    consider(cached=True)
-    if isinstance(inputs, Tensor) and inputs.dim() == 4:
-        consider(channels_last=True)
-        consider(cached=True, channels_last=True)
-    for size in sizes[1:]:
-        consider(samples=size)
-    for size in sizes:
-        consider(samples=size, cached=False)  # large cached outputs can cost more memory traffic than they spare
+    helpful = {
+        "cached": bool(standing),
+        "channels_last": inputs.dim() == 4,
+        "stepped": any(map(steppable, sweep.model.modules())),
+        "onednn": dense.available(coefficients.device, coefficients.dtype),
+    }
+    consider(**helpful, samples=fitting)
+    for neighbours in (sizes[sizes.index(fitting) + 1 :], sizes[: sizes.index(fitting)][::-1]):
+        for size in neighbours:
+            if not consider(samples=size):
+                break
+    for name, helps in helpful.items():
+        if helps:
+            consider(**{name: not getattr(best.strategy, name)})
     for size in sizes:
         for floats in PASS_FLOATS:
             points = min(len(coefficients), floats // (size * activations))
             if points > 1:
-                consider(samples=size, points=points)
+                consider(samples=size, points=points, onednn=False)
+    consider(traced=True)
     if compiler_found(coefficients.device):
         consider(compiled=True)
-        consider(compiled=True, samples=min(len(targets), 32))  # fused, a pass of images may stay in the cache
+        consider(compiled=True, samples=sizes[0])  # fused, a pass of images may stay in the cache
     return best, best_rate

@@ -1,0 +1,74 @@
+"""Dense layers through oneDNN, whose matrix products are twice as fast as the default ones on many processors."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+# PyTorch's own operations for the same refuse to be compiled with weights that change; as operations of ours
+# they are passed through a compiled program as they are.
+_library = torch.library.Library("lossatlas", "DEF")
+_library.define("dense(Tensor inputs, Tensor weight, Tensor? bias) -> Tensor")
+_library.define("dense_add(Tensor inputs, Tensor weight, Tensor other) -> Tensor")
+
+
+@torch.library.impl(_library, "dense", "CPU")
+def _dense(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Inputs of any shape, as rows of the length that the weight takes: (N, k) to (N, m)."""
+    rows = inputs.reshape(-1, weight.shape[1])
+    return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, "none", [], "")
+
+
+@torch.library.impl(_library, "dense_add", "CPU")
+def _dense_add(inputs: Tensor, weight: Tensor, other: Tensor) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise.binary(inputs, other, weight, None, "add")
+
+
+@torch.library.register_fake("lossatlas::dense", lib=_library)
+def _dense_shape(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return inputs.new_empty((inputs.numel() // weight.shape[1], weight.shape[0]))
+
+
+@torch.library.register_fake("lossatlas::dense_add", lib=_library)
+def _dense_add_shape(inputs: Tensor, weight: Tensor, other: Tensor) -> Tensor:
+    return torch.empty_like(other)
+
+
+def available(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether these operations exist for tensors on a device: single precision on a CPU that oneDNN knows."""
+    here = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return here and device.type == "cpu" and dtype == torch.float32
+
+
+def product(inputs: Tensor, weight: Tensor, other: Tensor, *, onednn: bool) -> Tensor:
+    """``other + inputs·weightᵀ`` for inputs (N, k), weight (m, k) and other (N, m)."""
+    if onednn:
+        return torch.ops.lossatlas.dense_add(inputs, weight, other)
+    return torch.addmm(other, inputs, weight.t())
+
+
+class OneDNNLinear(nn.Module):
+    """The same function as an ``nn.Linear``, with the same parameter names."""
+
+    def __init__(self, layer: nn.Linear):
+        super().__init__()
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if inputs.dtype != self.weight.dtype:  # let it say what is wrong
+            return F.linear(inputs, self.weight, self.bias)
+        outputs = torch.ops.lossatlas.dense(inputs, self.weight, self.bias)
+        return outputs if inputs.dim() == 2 else outputs.view(*inputs.shape[:-1], len(self.weight))
+
+
+def take_whole(traced: GraphModule) -> GraphModule:
+    """Let dense layers of a traced program take what was flattened for them: the compiler loops over it as it is."""
+    views = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+    for node in traced.graph.find_nodes(op="call_function", target=torch.ops.lossatlas.dense.default):
+        if node.args[0].target in views:
+            node.update_arg(0, node.args[0].args[0])
+    traced.graph.eliminate_dead_code()
+    traced.recompile()
+    return traced
