@@ -520,7 +520,8 @@ def test_every_figure_shows_itself_sharp_described_light_and_without_pyplot(name
     for edge in (page_pixels[0], page_pixels[-1], page_pixels[:, 0], page_pixels[:, -1]):
         assert (edge == 255).all(), "cut off, or not on white"
     assert figure.alt.split(":")[0].replace("'", "&#x27;") in alt
-    assert '<figure class="la-figure">' in page and "Data (NetCDF)" in page
+    ink = "scale" if bars(figure) else "lines"
+    assert f'<figure class="la-figure" data-ink="{ink}">' in page and "Data (NetCDF)" in page
     assert plt.get_fignums() == [] and mpl.rcParams == before and not caplog.records
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import matplotlib as mpl
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from lossatlas.downloads import data_file, numbers, offer
@@ -89,6 +90,7 @@ class FigureHtml:
     alt: str
     caption: str | None
     offer: str = ""
+    ink: str = "lines"  # or "scale", where colours are values
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.png).decode()
@@ -96,7 +98,8 @@ class FigureHtml:
         below = html.escape(self.caption or "") + (f"\n{self.offer}" if self.offer else "")
         caption = f"\n<figcaption>{below}</figcaption>" if below else ""
         return (
-            f'<figure class="la-figure">\n<img alt="{alt}" width="{self.size[0]}" height="{self.size[1]}" '
+            f'<figure class="la-figure" data-ink="{self.ink}">\n'
+            f'<img alt="{alt}" width="{self.size[0]}" height="{self.size[1]}" '
             f'style="max-width: 100%; height: auto" loading="lazy" src="data:image/png;base64,{data}">{caption}\n'
             "</figure>\n"
         )
@@ -115,7 +118,8 @@ def figure_html(figure: Figure, *, alt: str | None = None, caption: str | None =
     files = [data_file(data, name=caption or alt)] if data else []
     made = facts(result for results in data.values() for result in results)
     size = tuple(round(inches * PER_INCH) for inches in figure.get_size_inches())
-    return FigureHtml(png(figure), size, alt, caption, offer(files, made))
+    coloured = any(isinstance(one, ScalarMappable) and one.get_array() is not None for one in figure.findobj())
+    return FigureHtml(png(figure), size, alt, caption, offer(files, made), "scale" if coloured else "lines")
 
 
 def png(figure: Figure) -> bytes:

@@ -190,6 +190,16 @@ def split(text: str) -> dict[str, str]:
     return given
 
 
+def joined(values: dict[str, Any]) -> str:
+    """Values of parameters as the text that `split` and `validate` read."""
+
+    def text(value: Any) -> str:
+        plain = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+        return shlex.quote(plain) if not plain or set(plain) & set("\"'\\ \t\n#") else plain
+
+    return " ".join(f"{name}={text(value)}" for name, value in values.items())
+
+
 def profile(root: Path, name: str) -> dict[str, dict[str, Any]]:
     """A profile, `book/profiles/<name>.yml`: for each chapter in it, the checked parameter values."""
     folder = root / "book" / "profiles"

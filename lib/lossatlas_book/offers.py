@@ -86,5 +86,5 @@ def _as_png(picture: Path) -> bytes:
     white = Image.new("RGBA", shown.size, "white")
     white.alpha_composite(shown)
     buffer = io.BytesIO()
-    white.convert("RGB").save(buffer, "PNG", optimize=True)
+    white.convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()

@@ -12,6 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path, PurePosixPath
 
 from nbformat import NotebookNode
@@ -62,6 +63,14 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
     for data, kind, text in html_outputs(notebook):
         data[kind] = FIGURE.sub(publish, text)
     return found
+
+
+def without_scenes(notebook: NotebookNode) -> NotebookNode:
+    """A copy of an executed notebook without the 3-D data, which only the site can show; the pictures stay."""
+    copy = deepcopy(notebook)
+    for data, kind, text in html_outputs(copy):
+        data[kind] = DATA.sub("", text)
+    return copy
 
 
 def html_outputs(notebook: NotebookNode) -> Iterator[tuple[dict, str, str]]:

@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -18,9 +19,18 @@ import yaml
 from . import chapters, offers, publish
 from .console import ANSI, Failure, run_logged, step, tail
 from .execute import digest
+from .sphinx_pages import NOTEBOOKS
 
 BUILD = "from jupyter_book.cli.main import main; main()"
 MAX_WARNINGS = 20
+AGAIN = """## This page again
+
+The <a href="../_sources/book/{name}.ipynb" download="{name}.ipynb">executed notebook</a> holds this page with all
+that it shows. In a copy of the repository, it is made again by
+
+```sh
+{commands}
+```"""
 
 
 def with_values(source: str, values: Mapping[str, Any]) -> str:
@@ -56,6 +66,21 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def again(root: Path, name: str, *, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The last cell of a page: the notebook to take away, and the commands that make the page again."""
+    path = chapters.find(root, name)
+    defaults = {parameter.name: parameter.value for parameter in chapters.parameters(path).values()}
+    used = {}
+    for cell in chapters.tagged(notebook, "parameters"):
+        used |= {key: ast.literal_eval(node) for key, node in chapters.assignments(cell.source).items()}
+    other = {key: value for key, value in used.items() if value != defaults[key] and key != "results"}
+    lines = [f"make chapter NAME={name}" + (f" PARAMS={shlex.quote(chapters.joined(other))}" if other else "")]
+    if "results" in defaults and "reads" not in notebook.metadata.get("lossatlas", {}):
+        lines.append(f"make reproduce CHAPTER={name}  # from nothing, which takes hours")
+    text = AGAIN.format(name=name, commands="\n".join(lines))
+    return nbformat.v4.new_markdown_cell(text, id="again")
+
+
 def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     """Lay out in `source` what Jupyter Book reads: configuration, pages, executed chapters, scenes."""
     shutil.rmtree(source, ignore_errors=True)
@@ -65,8 +90,11 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
         shutil.copy(root / name, source / name)
     static = source / "book" / "_static"
     static.mkdir(exist_ok=True)
+    (source / NOTEBOOKS).mkdir()
     for name, path in executed.items():
         notebook = tidy(chapters.read(path))
+        nbformat.write(publish.without_scenes(notebook), source / NOTEBOOKS / f"{name}.ipynb")
+        notebook.cells.append(again(root, name, notebook=notebook))
         # Sphinx puts what is in book/_static into the site's _static, which is above the pages.
         try:
             publish.publish_scenes(notebook, source / "book", page=f"book/{name}.ipynb")
