@@ -80,6 +80,30 @@ def test_straight_passes_agree_with_the_plain_loop(name, options):
     np.testing.assert_allclose((total / len(data.test[0])).reshape(5, 5), expected, rtol=2e-5)
 
 
+@pytest.mark.parametrize("name", ["cnn-1", "feedforward-16", "feedforward-4", "rnn"])
+@pytest.mark.parametrize("options", [{}, {"traced": True}, {"compiled": True}])
+def test_products_in_bfloat16_stay_near_the_plain_loop_and_are_not_it(name, options):
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this processor has no bfloat16 arithmetic")
+    if name == "rnn" and options:
+        pytest.skip("one-hot inputs cannot be traced")
+    model, data = table_1(name)
+    plane = la.random_plane(model, seed=1)
+    sweep = make_sweep(model, plane, data.loss)
+    standing, _ = runner.standing_layers(sweep, data.test[0][:2])
+    lower = runner.Sweep(sweep.model, sweep.origin, sweep.directions, sweep.score, torch.bfloat16)
+    inputs, targets = data.test
+    way = runner.Runner(lower, runner.Strategy(len(inputs), cached=True, stepped=name == "rnn", **options), standing)
+    alphas = np.linspace(-1, 1, 3)
+    coefficients = torch.tensor([(a, b) for a in alphas for b in alphas], dtype=torch.float32)
+    with torch.no_grad():
+        way.prepare(inputs, targets)
+        found = (way.run(coefficients)[0] / len(inputs)).reshape(3, 3).numpy()
+    expected, _ = plain_loop(model, plane, data.test, loss=data.loss, alphas=alphas, betas=alphas)
+    error = np.abs(found - expected).max() / np.ptp(expected)
+    assert 1e-6 < error < 0.02
+
+
 def test_dense_layers_by_onednn_are_linear_layers():
     layer, inputs = nn.Linear(7, 5), torch.randn(4, 3, 7)
     if not dense.available(torch.device("cpu"), torch.float32):

@@ -46,6 +46,8 @@ def product(inputs: Tensor, weight: Tensor, other: Tensor, *, onednn: bool) -> T
     """``other + inputs·weightᵀ`` for inputs (N, k), weight (m, k) and other (N, m)."""
     if onednn:
         return torch.ops.lossatlas.dense_add(inputs, weight, other)
+    if torch.is_autocast_enabled(inputs.device.type):  # the product alone is to be in lower precision
+        return other + F.linear(inputs, weight)
     return torch.addmm(other, inputs, weight.t())
 
 

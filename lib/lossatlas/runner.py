@@ -23,12 +23,16 @@ AFFINE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is evaluated: ``model`` (a private copy in eval mode) at ``origin + Σ cᵢ·directionᵢ``, under ``score``."""
+    """What is evaluated: ``model`` (a private copy in eval mode) at ``origin + Σ cᵢ·directionᵢ``, under ``score``.
+
+    ``half``: the lower precision that products are computed in (``torch.autocast``), None for that of the weights.
+    """
 
     model: nn.Module
     origin: Params
     directions: tuple[Params, ...]
     score: Score
+    half: torch.dtype | None = None
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,14 @@ class Standing(nn.Module):
     """Stands in for a layer whose input is the same at every point: output = base + Σ cᵢ·partᵢ.
 
     Neighbours on a grid share all coefficients but the last: what they share is added once for them all
-    (``settle``), and a pass adds only the rest. The buffers are placeholders that every pass replaces.
+    (``settle``), and a pass adds only the rest. The buffers are placeholders that every pass replaces. Sums are in
+    full precision; with ``half`` the output is not, nor, where ``stored`` says so, what a pass reads.
     """
 
-    def __init__(self, directions: int, like: Tensor):
+    def __init__(self, directions: int, like: Tensor, *, half: torch.dtype | None = None, stored: bool = False):
         super().__init__()
+        self.full, self.half = like.dtype, half or like.dtype
+        self.stored = self.half if stored else self.full
         self.base: Tensor = like
         self.parts: list[Tensor | None] = [None] * directions
         for name in ("still", "coefficients", *(f"step{i}" for i in range(directions))):
@@ -75,15 +82,15 @@ class Standing(nn.Module):
             if part is not None:
                 still = torch.addcmul(still, part, coefficient)
         steps = {f"step{i}": p for i, p in enumerate(self.parts) if i >= len(shared) and p is not None}
-        return {"still": still, **steps}
+        return {name: tensor.to(self.stored) for name, tensor in {"still": still, **steps}.items()}
 
     def forward(self, *_) -> Tensor:
-        output = self.still
+        output = still = self.still.to(self.full)
         first = len(self.parts) - len(self.coefficients)
         for i in range(first, len(self.parts)):
             if self.parts[i] is not None:
-                output = torch.addcmul(output, getattr(self, f"step{i}"), self.coefficients[i - first])
-        return output.clone() if output is self.still else output
+                output = torch.addcmul(output, getattr(self, f"step{i}").to(self.full), self.coefficients[i - first])
+        return output.to(self.half, copy=output is still)
 
 
 def moving_names(sweep: Sweep) -> list[str]:
@@ -148,7 +155,7 @@ class Runner:
         self.recurrent: dict[str, SteppedRNN] = {}
         reference = next(iter(sweep.origin.values()))
         for name in self.layers:
-            self.stands[name] = Standing(len(sweep.directions), reference)
+            self.stands[name] = Standing(len(sweep.directions), reference, half=sweep.half, stored=strategy.compiled)
             self.model.set_submodule(name, self.stands[name])
         if strategy.stepped:
             for name, layer in list(self.model.named_modules()):
@@ -221,7 +228,9 @@ class Runner:
         """Sums of loss and correct predictions over the chunk at points (n, d): two float64 tensors (n,)."""
 
         def at(weights: Params, settled: Params, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-            losses, correct = self.sweep.score(functional_call(self.model, {**weights, **settled}, (inputs,)), targets)
+            with torch.autocast(targets.device.type, self.sweep.half, enabled=self.sweep.half is not None):
+                outputs = functional_call(self.model, {**weights, **settled}, (inputs,))
+            losses, correct = self.sweep.score(outputs if self.sweep.half is None else outputs.float(), targets)
             correct = losses.new_full((), float("nan")) if correct is None else correct.double().sum()
             return losses.double().sum(), correct
 
