@@ -61,7 +61,7 @@ def load_dataset(name: str, *, sequence_length: int | None = None, root: str | P
 
     ``sequence_length``: L, for shakespeare only (default 45). ``root``: the folder of the cache (default:
     ``data/raw`` of the project, or of the working directory for a package installed without one). Files come
-    from there, from the folders of ``LOSSATLAS_DATA``, or from the network (:mod:`lossatlas.rawfiles`).
+    from there, from the folders of ``LOSSATLAS_DATA``, or from the network (`lossatlas.rawfiles`).
     Raises ValueError for an unknown name or a sequence length that does not fit, DatasetUnavailable where no
     source answers.
     """

@@ -142,10 +142,10 @@ def random_plane(
 ) -> Plane:
     """The plane through a model's weights along two Gaussian directions.
 
-    ``normalize``: ``"filter"``, ``"layer"`` or None (see :func:`normalize_direction`); ``scale`` multiplies
-    both directions afterwards (the report's unnormalized pictures use ``normalize=None, scale=0.1``);
-    ``layers``: move only these (see :func:`weight_layers`). Biases and normalization scales stay put unless
-    ``include_biases``. Raises ValueError for an unknown normalization or layer.
+    ``normalize``: ``"filter"``, ``"layer"`` or None (see :func:`lossatlas.directions.normalize_direction`);
+    ``scale`` multiplies both directions afterwards (the report's unnormalized pictures use ``normalize=None,
+    scale=0.1``); ``layers``: move only these (see :func:`weight_layers`). Biases and normalization scales stay put
+    unless ``include_biases``. Raises ValueError for an unknown normalization or layer.
     """
     generator = torch.Generator().manual_seed(seed)
     options = dict(normalize=normalize, scale=scale, layers=layers, include_biases=include_biases)

@@ -30,6 +30,7 @@ __all__ = [
     "Trend",
     "VarianceComponents",
     "Verdict",
+    "by_condition",
     "claims_table",
     "difference",
     "from_records",

@@ -118,7 +118,7 @@ def nonconvex_share(surface: xr.Dataset, tolerance: float | None = None, *, vari
     left. Raises ValueError for fewer than three points along an axis.
 
     Without `tolerance` (in loss per squared step) each point has its own τ, from `e`, the most that rounding
-    moves a loss of its stencil (see :func:`rounding`). The weights 1, −2, 1 over h² turn e into 4e/h², the
+    moves a loss of its stencil (see `rounding`). The weights 1, −2, 1 over h² turn e into 4e/h², the
     four corners over 4hk into e/(hk), and so no eigenvalue moves by more than
     `τ = e·(4·max(1/h², 1/k²) + 1/(hk))`; on a line `τ = 4e/h²`.
     """
@@ -187,7 +187,7 @@ def roughness(surface: xr.Dataset, *, variable: str = "loss") -> float:
 
 
 def anisotropy(surface: xr.Dataset, *, variable: str = "loss") -> float:
-    """1 − |λ|min/|λ|max for the eigenvalues λ of the best quadratic: 0 is round, 1 a valley or ridge.
+    """`1 − |λ|min/|λ|max` for the eigenvalues λ of the best quadratic: 0 is round, 1 a valley or ridge.
 
     Over the finite values; NaN for a surface without curvature. Raises ValueError for a line.
     """
