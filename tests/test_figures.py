@@ -361,6 +361,18 @@ def test_a_profile_over_seeds_has_the_t_interval_as_its_band():
     assert "95% interval, 3 seeds" in ax.get_legend().get_title().get_text()
 
 
+@pytest.mark.parametrize("low, high, shown", [(1.5, 9, {"2", "3", "4", "6"}), (0.02, 300, {"0.1", "1", "10", "100"})])
+def test_a_logarithmic_axis_has_plain_numbers_also_where_it_is_short(low, high, shown):
+    alphas = np.linspace(-1, 1, 9)
+    line = xr.Dataset({"loss": ("alpha", np.geomspace(low, high, 9))}, {"alpha": alphas})
+    ax = figures.profile({"one": line}, log=True).axes[0]
+    ax.figure.draw_without_rendering()
+    bottom, top = ax.get_ylim()
+    ticks = zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
+    ticks = [*ticks, *zip(ax.get_yticks(minor=True), ax.get_yticklabels(minor=True), strict=True)]
+    assert {label.get_text() for at, label in ticks if bottom <= at <= top and label.get_text()} == shown
+
+
 def test_what_is_no_line_is_refused():
     with pytest.raises(ValueError, match=r"lines\['s'\] is a surface"):
         figures.profile({"s": surface_of()})

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from lossatlas.evidence import by_condition, mean_interval
 from lossatlas.geometry import MEASURES
@@ -56,18 +56,25 @@ def _legend(ax: Axes, seeds: set[int]) -> None:
         legend.get_title().set_color(QUIET)
 
 
+class _PlainLog(LogFormatter):
+    """Plain numbers at powers of ten, and between them where the axis is too short for two of those."""
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        return number(value) if super().__call__(value, position) else ""
+
+
 def quiet_grid(ax: Axes, axis: str = "y", *, which: str = "major") -> None:
     """Lines across an axis of values ("x", "y", "both"), and plain numbers at its ticks where it is logarithmic.
 
-    `which`: "major", or "both" for the ticks between powers of ten too.
+    `which`: "major", or "both" for lines and a number at every tick between powers of ten too.
     """
     ax.grid(axis=axis, which=which)
     ax.set_axisbelow(True)
     for each in (ax.xaxis, ax.yaxis):
         if each.get_scale() == "log":
             each.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-            if which == "both":
-                each.set_minor_formatter(FuncFormatter(lambda value, _: number(value)))
+            every = FuncFormatter(lambda value, _: number(value))
+            each.set_minor_formatter(every if which == "both" else _PlainLog())
 
 
 @styled
