@@ -8,7 +8,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from . import browser, chapters, execute, reproduce, serve, site, verify
+from . import browser, chapters, execute, reproduce, screenshots, serve, site, verify
 from .console import Failure, step
 
 
@@ -80,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     served.add_argument("--port", type=int, default=8000)
     commands.add_parser("check", help="can the notebooks be committed?")
     commands.add_parser("browser", help="find or install a browser for the tests")
+    commands.add_parser("screenshots", help="every page as a picture, wide and narrow, light and dark")
     return main
 
 
@@ -106,6 +107,8 @@ def run(args: argparse.Namespace, root: Path) -> None:
             check(root)
         case "browser":
             browser.ensure(root)
+        case "screenshots":
+            screenshots.take(root)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from . import chapters, offers, publish
+from . import chapters, gallery, offers, publish
 from .console import ANSI, Failure, run_logged, step, tail
 from .execute import digest
 from .sphinx_pages import NOTEBOOKS
@@ -91,6 +91,7 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     static = source / "book" / "_static"
     static.mkdir(exist_ok=True)
     (source / NOTEBOOKS).mkdir()
+    scenes = []
     for name, path in executed.items():
         notebook = tidy(chapters.read(path))
         nbformat.write(publish.without_scenes(notebook), source / NOTEBOOKS / f"{name}.ipynb")
@@ -101,7 +102,9 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
             offers.publish_files(notebook, source / "book", page=f"book/{name}.ipynb")
         except ValueError as error:
             raise Failure(str(error)) from error
+        scenes += gallery.find(notebook, name, book=source / "book")
         nbformat.write(notebook, source / "book" / f"{name}.ipynb")
+    (source / "book" / "gallery.html").write_text(gallery.page(scenes, book=source / "book"), encoding="utf-8")
     publish.publish_viewer(static)
 
 
