@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch import nn
 
+from lossatlas import random_plane
 from lossatlas.losses import make_score
 from lossatlas.models import MODELS, build_model
 
@@ -92,3 +94,25 @@ def plain_loop(model, plane, data, *, loss, alphas, betas=None):
     shape = (len(alphas),) if betas is None else (len(alphas), len(betas))
     losses, correct = np.array(found).T
     return losses.reshape(shape), correct.reshape(shape)
+
+
+class Slow(nn.Module):
+    """One layer that takes some time a pass, which no tracing can leave out, so that an evaluation has a middle."""
+
+    def __init__(self, pause):
+        super().__init__()
+        self.layer, self.pause = nn.Linear(6, 3), pause
+
+    def forward(self, x):
+        time.sleep(self.pause if bool(x.isfinite().all()) else 0)
+        return self.layer(x)
+
+
+def slow_request(pause, points=7):
+    """The arguments of an evaluation of a slow network, the same in every process."""
+    torch.manual_seed(0)
+    model = Slow(pause)
+    generator = torch.Generator().manual_seed(1)
+    data = torch.randn(40, 6, generator=generator), torch.randint(0, 3, (40,), generator=generator)
+    plane = random_plane(model, seed=2)
+    return {"model": model, "plane": plane, "data": data, "alphas": np.linspace(-1, 1, points), "progress": False}

@@ -37,6 +37,11 @@ def split(batch: Batch, size: int) -> Iterator[Batch]:
         yield take(inputs, part), targets[part]
 
 
+def first(batch: Batch, samples: int) -> Batch:
+    """The first few samples of a batch."""
+    return next(split(batch, samples))
+
+
 def join(batches: list[Batch]) -> Batch:
     """Several batches as one."""
     if len(batches) == 1:
@@ -90,7 +95,10 @@ def try_outputs(model: nn.Module, inputs) -> Tensor:
             f"data: inputs of shape {shapes} and dtype {dtypes} do not go through {type(model).__name__}: {error}"
         ) from error
     if not isinstance(outputs, Tensor):
-        raise ValueError(f"model: {type(model).__name__} returned {type(outputs).__name__}; expected one tensor")
+        raise ValueError(
+            f"model: {type(model).__name__} returned {type(outputs).__name__}; expected one tensor: "
+            "predict=lambda model, inputs: … can pick it"
+        )
     return outputs
 
 
@@ -99,7 +107,7 @@ def checked(model: nn.Module, loss: str | Callable, batches: Iterable[Batch], de
     shape: tuple[int, ...] | None = None
     for inputs, targets in batches:
         if shape is None:
-            few, theirs = move((take(inputs, slice(2)), targets[:2]), device)
+            few, theirs = move(first((inputs, targets), 2), device)
             outputs = try_outputs(model, few)
             shape = tuple(outputs.shape[1:])
             if callable(loss):

@@ -1,9 +1,9 @@
 """Many weight settings of one network, evaluated on the same data.
 
 The engine knows points of weight space only as coefficients along directions. The points are worked off in
-chunks, each by one call of :func:`sums`. It goes through the data in blocks (outermost, so that a block stays
-in the processor's cache) and through the points inside a block, in one of several ways that a short
-measurement on the first block chooses between:
+chunks, each by one call of :func:`sums`, here or on other machines. It goes through the data in blocks
+(outermost, so that a block stays in the processor's cache) and through the points inside a block, in one of
+several ways that a short measurement on the first block chooses between:
 
 - *loop*: one point at a time, as a user would write it; always possible, and the reference that every
   other way is checked against before it is used;
@@ -16,46 +16,129 @@ measurement on the first block chooses between:
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.batches import Batch, move, split
-from lossatlas.runner import Runner, Strategy, Sweep
-from lossatlas.tuning import choose
+from lossatlas.batches import Batch, move, split, take
+from lossatlas.devices import circumstances
+from lossatlas.memory import Bound
+from lossatlas.normalization import recalibrate
+from lossatlas.resume import Journal
+from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
+from lossatlas.tuning import Limits, choose
 
 CHUNK_SECONDS = 5.0  # what a chunk of points is to take: what an interrupted run may lose
 CHUNK_POINTS = 16  # a chunk has at least so many (what is prepared for it is to be shared), …
 LONGEST_CHUNK = 30.0  # … unless they take longer than this many seconds
 
 
-def tuned(sweep: Sweep, blocks: Sequence[Batch], coefficients: Tensor) -> tuple[Runner, float]:
-    """The fastest runner found for these data and points (n, d), and the seconds that one point takes it."""
+@dataclass(frozen=True)
+class Work:
+    """All that any chunk of points needs: the sweep, the data in blocks (for ``batch_norm`` other than
+    ``"running"``: in batches as given), and the bytes that a pass may allocate."""
+
+    sweep: Sweep
+    blocks: Sequence[Batch]
+    batch_norm: str = "running"
+    memory: int | None = None
+
+    @property
+    def samples(self) -> int:
+        return sum(len(targets) for _, targets in self.blocks)
+
+    def on(self, device: torch.device) -> Work:
+        """The same work with the network and its directions moved to a device; blocks move when their turn comes."""
+        origin, *directions = (
+            {name: tensor.to(device) for name, tensor in vector.items()}
+            for vector in (self.sweep.origin, *self.sweep.directions)
+        )
+        model = self.sweep.model.to(device)
+        return replace(self, sweep=replace(self.sweep, model=model, origin=origin, directions=tuple(directions)))
+
+    def holding(self, blocks: Sequence[Batch]) -> Work:
+        """The same work with these data."""
+        return replace(self, blocks=blocks)
+
+
+def largest(work: Work, device: torch.device) -> Batch:
+    """The block that passes are measured on."""
+    return move(max(work.blocks, key=lambda block: len(block[1])), device)
+
+
+def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bound | None]:
+    """What passes may be."""
+    whole = work.batch_norm != "running"
+    limits = Limits(sizes=(len(batch[1]),)) if whole else Limits()
+    if work.memory is None:
+        return limits, None
+    estimate = work.batch_norm == "recalibrate"
+    bound = Bound(work.sweep, batch, coefficients, work.memory, whole=whole, estimate=estimate)
+    return Limits(bound.sizes(limits.sizes), bound.allowed), bound
+
+
+def tuned(work: Work, coefficients: Tensor) -> tuple[Runner, float]:
+    """The fastest runner found for points (n, d), and the seconds that one of them takes it.
+
+    Raises ValueError where the smallest pass needs more than ``work.memory``.
+    """
+    inputs, targets = batch = largest(work, coefficients.device)
+    limits, bound = bounded(work, batch, coefficients)
     with torch.no_grad():
-        inputs, targets = move(blocks[0], coefficients.device)
-        runner, seconds = choose(sweep, inputs, targets, coefficients)
-    return runner, seconds * sum(len(targets) for _, targets in blocks)
+        if work.batch_norm == "recalibrate":
+            runner = Runner(work.sweep, Strategy(len(targets)), {})
+            start = time.perf_counter()
+            recalibrate(runner, [batch], coefficients[:1])
+            return runner, 2 * (time.perf_counter() - start) * work.samples / len(targets)
+        runner, seconds = choose(work.sweep, inputs, targets, coefficients, limits)
+        if bound and runner.strategy.compiled and bound.peak_of(runner) > bound.memory:
+            limits = replace(limits, allowed=lambda strategy: not strategy.compiled and bound.allowed(strategy))
+            runner, seconds = choose(work.sweep, inputs, targets, coefficients, limits)
+    return runner, seconds * work.samples
 
 
-def sums(
-    runner: Runner, blocks: Sequence[Batch], coefficients: Tensor, advance: Callable[[int], object] = lambda n: None
-) -> Tensor:
+def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> Runner:
+    """A runner for a strategy that was chosen before. Raises ValueError where ``work.memory`` does not allow it."""
+    batch = largest(work, coefficients.device)
+    _, bound = bounded(work, batch, coefficients)
+    if bound and not bound.allowed(strategy):
+        raise ValueError(f"memory={work.memory}: this was begun with larger passes ({strategy}); give the same bound")
+    standing = standing_layers(work.sweep, take(batch[0], slice(2)))[0] if strategy.cached else {}
+    return Runner(work.sweep, strategy, standing)
+
+
+def sums(work: Work, runner: Runner, coefficients: Tensor, advance: Callable[[int], object] = lambda n: None) -> Tensor:
     """Sums of loss and of correct predictions over all the data at points (n, d): float64 (2, n).
 
     ``correct`` is NaN where nothing can be right or wrong; ``advance(k)`` is called after every k sample
     evaluations. The bits at a point do not depend on the others in its chunk, as long as chunks begin where
     :func:`chunks` lets them.
     """
-    total = torch.zeros((2, len(coefficients)), dtype=torch.float64, device=coefficients.device)
     with torch.no_grad():
-        for block in blocks:
-            for inputs, targets in split(move(block, coefficients.device), runner.strategy.samples):
-                runner.prepare(inputs, targets)
-                loss, correct = runner.run(coefficients, advance)
-                total[0] += loss
-                total[1] += correct
+        if work.batch_norm != "recalibrate":
+            return over_data(work, runner, coefficients, advance)
+        found = []
+        for point in coefficients.split(1):
+            recalibrate(runner, work.blocks, point)
+            found.append(over_data(work, runner, point, advance))
+        return torch.cat(found, dim=1)
+
+
+def over_data(work: Work, runner: Runner, coefficients: Tensor, advance: Callable[[int], object]) -> Tensor:
+    """The sums with the runner's model as it is."""
+    total = torch.zeros((2, len(coefficients)), dtype=torch.float64, device=coefficients.device)
+    for block in work.blocks:
+        for inputs, targets in split(move(block, coefficients.device), runner.strategy.samples):
+            runner.prepare(inputs, targets)
+            loss, correct = runner.run(coefficients, advance)
+            total[0] += loss
+            total[1] += correct
     return total
 
 
@@ -77,3 +160,72 @@ def chunks(points: int, row: int, strategy: Strategy, seconds: float) -> list[sl
         part = math.ceil(row / math.ceil(row / wanted))
         starts = [first + within for first in range(0, grid, row) for within in range(0, row, part)]
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], points], strict=True)]
+
+
+class Here(contextlib.nullcontext):
+    """Works off chunks in this process, one after the other; used as a context."""
+
+    in_chunks = False  # one chunk will do, where nobody keeps them
+
+    def __init__(self, work: Work, points: Tensor, device: torch.device):
+        super().__init__(self)
+        self.work, self.points = work.on(device), points.to(device)
+        self.runner: Runner | None = None
+        self.facts: dict[str, str] = circumstances(device)
+
+    def tune(self) -> tuple[Strategy, float]:
+        """The strategy chosen, and the seconds that it takes a point."""
+        self.runner, seconds = tuned(self.work, self.points)
+        return self.runner.strategy, seconds
+
+    def results(
+        self, strategy: Strategy, left: Mapping[int, slice], advance: Callable[[int], object]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """(number, sums (2, n)) of every chunk, as they are done."""
+        if self.runner is None:
+            self.runner = as_before(self.work, strategy, self.points)
+        for number, part in left.items():
+            yield number, sums(self.work, self.runner, self.points[part], advance).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The sums (2, n) at all points, by what strategy, and where they were computed."""
+
+    sums: np.ndarray
+    strategy: Strategy
+    facts: dict[str, str]
+
+
+def run(team, points: int, row: int, journal: Journal | None, advance: Callable[[int], object]) -> Found:
+    """Have a team (:class:`Here`, or the workers of a cluster) work off all points, in rows of ``row``.
+
+    A journal keeps each chunk, and gives those that are done.
+    """
+    total = np.empty((2, points))
+    before = time.perf_counter()
+    if journal and journal.strategy and len(journal.done) == len(journal.chunks):
+        for number, found in journal.done.items():
+            total[:, journal.chunks[number]] = found
+        return Found(total, journal.strategy, journal.facts)
+    with team:
+        if journal and journal.strategy:
+            strategy, parts, facts = journal.strategy, journal.chunks, journal.facts
+        else:
+            strategy, seconds = team.tune()
+            cut = team.in_chunks or journal is not None
+            parts, facts = chunks(points, row, strategy, seconds) if cut else [slice(0, points)], team.facts
+            if journal:
+                journal.begin(strategy, parts, facts)
+        done = journal.done if journal else {}
+        for number, found in done.items():
+            total[:, parts[number]] = found
+            advance(found.shape[1] * team.work.samples)
+        left = {number: part for number, part in enumerate(parts) if number not in done}
+        for number, found in team.results(strategy, left, advance):
+            total[:, parts[number]] = found
+            if journal:
+                now = time.perf_counter()
+                journal.add(number, found, now - before)
+                before = now
+    return Found(total, strategy, facts)

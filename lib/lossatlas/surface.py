@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import datetime
 import json
-import platform
+import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,24 +15,16 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from lossatlas import batches, engine, losses, vectors
+from lossatlas import batches, losses, vectors
+from lossatlas import resume as resuming
+from lossatlas.devices import pick_device, provenance
 from lossatlas.directions import Line, Plane
+from lossatlas.engine import Here, Work, run
+from lossatlas.normalization import check_batch_norm, check_batches, use_batch_statistics
 from lossatlas.progress import bar as progress_bar
 from lossatlas.runner import Sweep
 
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
-
-
-def pick_device(device: str | torch.device) -> torch.device:
-    """``"auto"`` is CUDA where there is one, else the CPU. Raises ValueError for a device that is not there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f'device={device!r} cannot be used here ({error}): try "auto" or "cpu"') from error
-    return chosen
 
 
 def check_grid(values: Sequence[float], name: str) -> np.ndarray:
@@ -63,16 +54,37 @@ def same_random_state() -> Iterator[None]:
         np.random.set_state(numpy_state)
 
 
-def provenance(model: nn.Module, device: torch.device) -> dict[str, str]:
-    """Where and with what a result is made, as text attributes."""
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    return {
-        "model": type(model).__name__,
-        "device": f"{device.type} ({name}, {torch.get_num_threads()} threads)",
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": json.dumps(versions),
-    }
+class Predicting(nn.Module):
+    """A model that is called by a function of the user's."""
+
+    def __init__(self, model: nn.Module, predict: Callable[[nn.Module, object], Tensor]):
+        super().__init__()
+        self.model, self.predict = model, predict
+
+    def forward(self, inputs) -> Tensor:
+        """One tensor of outputs."""
+        return self.predict(self.model, inputs)
+
+
+def make_sweep(model: nn.Module, plane: Plane | Line, score, predict: Callable | None) -> Sweep:
+    """What is evaluated, of a private copy of the model at the plane's origin."""
+    vectors.check_same_shape(vectors.parameters_of(model), plane.origin, what="plane")
+    private, around = copy.deepcopy(model), (plane.origin, *plane.directions)
+    if predict is not None:
+        private = Predicting(private, predict)
+        around = [{f"model.{name}": tensor for name, tensor in vector.items()} for vector in around]
+    private.eval().requires_grad_(False).load_state_dict(around[0], strict=False)
+    return Sweep(private, around[0], tuple(around[1:]), score)
+
+
+def make_grid(plane: Plane | Line, alphas: Sequence[float] | None, betas: Sequence[float] | None) -> dict:
+    """The checked coordinates by dimension. Raises ValueError."""
+    alphas = check_grid(np.linspace(-1, 1, 51) if alphas is None else alphas, "alphas")
+    if isinstance(plane, Plane):
+        return {"alpha": alphas, "beta": alphas if betas is None else check_grid(betas, "betas")}
+    if betas is not None:
+        raise ValueError("betas: given for a Line, which has only alphas")
+    return {"alpha": alphas}
 
 
 def evaluate(
@@ -83,7 +95,12 @@ def evaluate(
     loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
     alphas: Sequence[float] | None = None,
     betas: Sequence[float] | None = None,
+    predict: Callable[[nn.Module, object], Tensor] | None = None,
+    batch_norm: str = "running",
     device: str | torch.device = "auto",
+    memory: int | None = None,
+    resume: str | os.PathLike | None = None,
+    client=None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Loss (and accuracy) of a network on every point of a grid in weight space.
@@ -91,52 +108,73 @@ def evaluate(
     ``f(α, β) = L(θ* + α·δ + β·η)`` (Li et al. 2018, equation 1), the mean over the samples, accumulated in
     float64, with the model in eval mode.
 
+    What is evaluated:
+
     - ``model``: any module; it gives the architecture and the buffers, and is left exactly as it was.
     - ``plane``: a :class:`Plane`, or a :class:`Line` for a one-dimensional profile; it gives the weights.
-    - ``data``: (inputs, targets), or an iterable of such batches (a DataLoader too), gone through once.
+    - ``data``: (inputs, targets), or an iterable of such batches (a DataLoader too), gone through once and held in
+      memory. Inputs are a tensor, or a dict, tuple or list of tensors with the samples along the first dimension.
     - ``loss``: ``"cross_entropy"``, ``"mse"``, ``"bce_with_logits"``, or a callable
       ``(outputs, targets) -> losses`` giving one value a sample or the mean of the batch.
     - ``alphas``, ``betas``: increasing coordinates; 51 from −1 to 1 by default, ``betas`` as ``alphas``.
+    - ``predict``: ``(model, inputs) -> outputs`` for a model that takes several inputs or returns more than one
+      tensor; by default ``model(inputs)``.
+    - ``batch_norm``: what batch-normalization layers divide by. ``"running"``: the statistics of the checkpoint;
+      ``"batch"``: those of each batch, exactly the batches that ``data`` gives (of a pair, all samples at once);
+      ``"recalibrate"``: estimated anew at every point by one pass over those batches, all with the same weight,
+      with nothing else in training mode; then the loss is evaluated with them.
+
+    How:
+
     - ``device``: ``"auto"`` is CUDA where there is one; ``progress``: a bar with the time left, on stderr.
+    - ``memory``: bytes that a pass may allocate beside the model, the plane, their working copies and the data;
+      passes are measured and chosen so that they stay below.
+    - ``resume``: a file that keeps what is done, a chunk of some seconds at a time. The same call goes on where an
+      earlier one was stopped or killed, in the same way, to the same bits. It stays when all is done, and then
+      answers at once. Refused where it holds another model, plane, grid, data or loss.
+    - ``client``: a ``dask.distributed.Client``; its workers compute (they choose the way and the ``device``), and
+      the chunk of one that is lost goes to another. Bits are those of one machine where the hardware, the number
+      of threads and the strategy are the same.
 
     Returns a Dataset with ``loss`` (dimensions ``alpha`` and ``beta``, or ``alpha`` alone) and, for classification,
     ``accuracy``; non-finite losses are kept and counted in ``attrs["n_nonfinite"]``; ``attrs["origin_loss"]`` is
-    L(θ*). Raises ValueError that names the argument for anything it cannot take.
+    L(θ*). Raises ValueError that names the argument for anything it cannot take; KeyboardInterrupt, when stopped,
+    says how to go on.
     """
     if not isinstance(plane, Plane | Line):
         raise ValueError(f"plane: got {type(plane).__name__}, expected a Plane or a Line (see random_plane)")
     losses.loss_name(loss)
-    alphas = check_grid(np.linspace(-1, 1, 51) if alphas is None else alphas, "alphas")
-    if isinstance(plane, Line):
-        if betas is not None:
-            raise ValueError("betas: given for a Line, which has only alphas")
-        grid = {"alpha": alphas}
-    else:
-        grid = {"alpha": alphas, "beta": alphas if betas is None else check_grid(betas, "betas")}
-    vectors.check_same_shape(vectors.parameters_of(model), plane.origin, what="plane")
-    device = pick_device(device)
+    if memory is not None and not (isinstance(memory, int) and memory > 0):
+        raise ValueError(f"memory={memory!r}: expected a number of bytes, at least 1")
+    grid = make_grid(plane, alphas, betas)
+    check_batch_norm(model, batch_norm)
+    place = pick_device("cpu" if client is not None else device)
     coordinates = np.stack(np.meshgrid(*grid.values(), indexing="ij"), axis=-1).reshape(-1, len(grid))
     coordinates = np.concatenate([coordinates, np.zeros((1, len(grid)))])  # θ* itself, last
 
     start = time.perf_counter()
     with same_random_state():
-        private = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+        work = Work(make_sweep(model, plane, losses.make_score(loss), predict), (), batch_norm, memory).on(place)
+        network = work.sweep.model
+        if batch_norm == "batch":
+            use_batch_statistics(network)
+        given = batches.checked(network, loss, batches.read(data), place)
+        work = work.holding(list(given if batch_norm != "running" else batches.blocks(given)))
+        if batch_norm != "running":
+            check_batches(network, work.blocks, place)
         dtype = next(iter(plane.origin.values())).dtype
-        origin, *directions = (
-            {name: tensor.to(device) for name, tensor in vector.items()} for vector in (plane.origin, *plane.directions)
-        )
-        private.load_state_dict(origin, strict=False)
-        sweep = Sweep(private, origin, tuple(directions), losses.make_score(loss))
-        blocks = list(batches.blocks(batches.checked(private, loss, batches.read(data), device)))
-        samples = sum(len(targets) for _, targets in blocks)
-        points = torch.tensor(coordinates, dtype=dtype, device=device)
-        total = samples * len(points)
-        with progress_bar(total=total, description="surface", unit=" evaluations", show=progress) as bar:
-            runner, _ = engine.tuned(sweep, blocks, points)
-            sums = engine.sums(runner, blocks, points, bar.update)
+        points = torch.tensor(coordinates, dtype=dtype, device=place)
+        journal = resume and resuming.open_journal(resume, _asked(model, plane, grid, loss, work, place))
+        team = Here(work, points, place) if client is None else _workers(client, work, points, device)
+        bar = progress_bar(total=work.samples * len(points), description="surface", unit=" evaluations", show=progress)
+        try:
+            with bar:
+                found = run(team, len(points), len(grid.get("beta", grid["alpha"])), journal or None, bar.update)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(resuming.how_to_go_on(journal)) from None
 
     shape = [len(values) for values in grid.values()]
-    mean, accuracy = (sums / samples).cpu().numpy()
+    mean, accuracy = found.sums / work.samples
     variables = {"loss": (tuple(grid), mean[:-1].reshape(shape))}
     if not np.isnan(accuracy).all():
         variables["accuracy"] = (tuple(grid), accuracy[:-1].reshape(shape), {"units": "share of samples"})
@@ -147,14 +185,51 @@ def evaluate(
     attrs = {
         "loss_name": losses.loss_name(loss),
         "origin_loss": float(mean[-1]),
-        "n_samples": samples,
+        "n_samples": work.samples,
         "n_nonfinite": int((~np.isfinite(mean[:-1])).sum()),
         "normalize": str(plane.facts.get("normalize")),
         "plane": json.dumps({key: value for key, value in plane.facts.items() if key != "singular_values"}),
         "seed": str(plane.facts.get("seed", "")),
-        "strategy": str(runner.strategy),
+        "batch_norm": batch_norm,
+        "strategy": f"{found.strategy}{BATCHES_SAID[batch_norm]}",
         "precision": str(dtype).removeprefix("torch."),
-        "seconds": round(time.perf_counter() - start, 3),
-        **provenance(model, device),
+        "seconds": round(journal.seconds if journal else time.perf_counter() - start, 3),
+        **provenance(model, place),
+        **found.facts,
     }
     return xr.Dataset(variables, coords=coords, attrs=attrs)
+
+
+BATCHES_SAID = {"running": "", "batch": ", batches as given", "recalibrate": ", statistics estimated at every point"}
+
+
+def _asked(model: nn.Module, plane: Plane | Line, grid: dict, loss, work: Work, device: torch.device) -> dict:
+    """What a file must be about to be gone on with."""
+    kind = ", ".join(f"{key} {plane.facts[key]}" for key in ("kind", "seed", "normalize") if key in plane.facts)
+    spans = " × ".join(f"{len(values)} from {values[0]:g} to {values[-1]:g}" for values in grid.values())
+    inputs, targets = batches.move(batches.first(work.blocks[0], 2), device)
+    outputs = batches.try_outputs(work.sweep.model, inputs)
+    return {
+        "asked": {
+            "model": resuming.describe(type(model).__name__, model.state_dict(), repr(model)),
+            "plane": resuming.describe(kind, (plane.origin, plane.directions)),
+            "grid": resuming.describe(spans, [torch.as_tensor(values) for values in grid.values()]),
+            "data": resuming.describe(f"{work.samples} samples", list(work.blocks)),
+            "loss": losses.loss_name(loss),
+            "batch_norm": work.batch_norm,
+        },
+        "outputs": resuming.sample_outputs(outputs, work.sweep.score(outputs, targets)[0]),
+    }
+
+
+def _workers(client, work: Work, points: Tensor, device: str | torch.device):
+    """The workers of a Dask client. Raises ValueError for anything else, ImportError where Dask is not there."""
+    try:
+        from distributed import Client
+
+        from lossatlas.cluster import There
+    except ImportError as error:
+        raise ImportError("client: needs the package distributed (pip install 'lossatlas[distributed]')") from error
+    if not isinstance(client, Client):
+        raise ValueError(f"client: got {type(client).__name__}, expected a dask.distributed.Client")
+    return There(client, work, points, device)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,12 +18,24 @@ from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
 PASS_SAMPLES = (32, 128, 512, 2048, 8192)
+PASS_SECONDS = 1.0  # a pass longer than that gains nothing by being larger, and cannot be interrupted soon
 BETTER = 0.95  # of the best time so far is what a new way must beat: timings are noisy
 TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the sweep, the more, up to the second
 TRIAL_SHARE = 0.05  # of the expected time of the whole sweep, what choosing may take …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
 TRACE_SECONDS = 1.0  # a sweep that is expected to take longer is worth tracing for …
 COMPILE_SECONDS = 40.0  # … and one that is expected to take longer than this, compiling for
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a pass may be: of how many samples, and whether a strategy is ``allowed`` at all."""
+
+    sizes: Sequence[int] = PASS_SAMPLES
+    allowed: Callable[[Strategy], bool] = lambda strategy: True
+
+
+UNLIMITED = Limits()
 
 
 def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Tensor, *, least: float) -> float:
@@ -47,7 +60,7 @@ def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Te
 def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> bool:
     """Whether a strategy gives the loop's values on a few points; False where it cannot run this model."""
     straight = runner.strategy.traced or runner.strategy.compiled
-    samples = runner.strategy.samples if straight else 64
+    samples = runner.strategy.samples if straight else min(64, reference.strategy.samples)
     inputs, targets = take(inputs, slice(samples)), targets[:samples]
     points = points[: max(3, min(runner.strategy.points, 8))]
     try:
@@ -64,7 +77,9 @@ def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, p
     return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True)
 
 
-def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) -> tuple[Runner, float]:
+def choose(
+    sweep: Sweep, inputs, targets: Tensor, coefficients: Tensor, limits: Limits = UNLIMITED
+) -> tuple[Runner, float]:
     """The fastest strategy that agrees with the loop, and its seconds for one sample at one point.
 
     By a short measurement on the first block of data. It begins with everything that usually helps, tries other
@@ -76,16 +91,17 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
     order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
     scattered = coefficients[order[:8].to(coefficients.device)]
     trial = torch.roll(coefficients, -(len(coefficients) // 3), dims=0)  # neighbours, as in the sweep itself
-    loop = best = Runner(sweep, Strategy(min(len(inputs), PASS_SAMPLES[1])), {})
+    sizes = sorted({min(len(targets), size) for size in limits.sizes})
+    usual = max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])
+    loop = best = Runner(sweep, Strategy(usual), {})
 
     def timed(runner: Runner, least: float) -> float:
         return min(seconds_per_pair(runner, inputs, targets, trial, least=least) for _ in range(2))  # noise only adds
 
     best_rate = timed(loop, TRIAL_SECONDS[0])
-    if best_rate * len(inputs) * len(coefficients) < TRIAL_FLOOR:
+    if best_rate * len(targets) * len(coefficients) < TRIAL_FLOOR:
         return loop, best_rate
-    standing, activations = standing_layers(sweep, inputs[:2])
-    sizes = sorted({min(len(inputs), size) for size in PASS_SAMPLES})
+    standing, activations = standing_layers(sweep, take(inputs, slice(2)))
     fitting = max((size for size in sizes if size * activations <= PASS_FLOATS[1]), default=sizes[0])
     tried = {loop.strategy}
 
@@ -93,13 +109,16 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
         """Take a changed strategy where it is better; whether it was."""
         nonlocal best, best_rate
         strategy = replace(best.strategy, **change)
-        expected = best_rate * len(inputs) * len(coefficients)
+        expected = best_rate * len(targets) * len(coefficients)
         prepared = strategy.traced or strategy.compiled
         too_late = time.perf_counter() - start > max(TRIAL_FLOOR, TRIAL_SHARE * expected)
         worth_it = COMPILE_SECONDS if strategy.compiled else TRACE_SECONDS
         if strategy in tried or (expected < worth_it if prepared else too_late):
             return False
         tried.add(strategy)
+        pairs, before = strategy.samples * strategy.points, best.strategy.samples * best.strategy.points
+        if (pairs > before and best_rate * pairs > PASS_SECONDS) or not limits.allowed(strategy):
+            return False
         runner = Runner(sweep, strategy, standing)
         if not agrees(runner, loop, inputs, targets, scattered):
             return False
@@ -111,7 +130,7 @@ def choose(sweep: Sweep, inputs: Tensor, targets: Tensor, coefficients: Tensor) 
 
     helpful = {
         "cached": bool(standing),
-        "channels_last": inputs.dim() == 4,
+        "channels_last": isinstance(inputs, Tensor) and inputs.dim() == 4,
         "stepped": any(map(steppable, sweep.model.modules())),
         "onednn": sweep.half is None and dense.available(coefficients.device, coefficients.dtype),
     }

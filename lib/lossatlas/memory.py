@@ -1,0 +1,136 @@
+"""Passes that stay under a bound of memory: measured while they grow."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch._C._profiler import ProfilerConfig, ProfilerState, _ExperimentalConfig
+from torch.autograd import _disable_profiler_legacy, _enable_profiler_legacy
+
+from lossatlas.batches import Batch, take
+from lossatlas.normalization import estimating, layers_with_statistics
+from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
+
+GROWTH = 4  # from one measured pass to the next
+MARGIN = 1.1  # by which a prediction may be wrong
+OTHER_WAYS = 8  # ways other than the loop are measured only where so many smallest loop passes would fit
+
+
+def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
+    """The most bytes that tensors and scratch space allocated inside ``function`` held at one time."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        function()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    config = ProfilerConfig(ProfilerState.CPU, False, True, False, False, False, _ExperimentalConfig())
+    collecting = gc.isenabled()
+    gc.disable()  # what was allocated before is not to be freed inside
+    _enable_profiler_legacy(config)  # the newer one writes to stderr, and keeps no order of what happened at once
+    try:
+        function()
+    finally:
+        records = _disable_profiler_legacy()
+        if collecting:
+            gc.enable()
+    held = peak = 0
+    for record in (record for thread in records for record in thread if record.kind() == "memory_alloc"):
+        held += record.cpu_memory_usage()
+        peak = max(peak, held)
+    return peak
+
+
+class Bound:
+    """Which passes allocate at most ``memory`` bytes beside the model, the plane and the data.
+
+    A way is measured at growing passes, each only after the smaller ones foretell that it fits. ``whole``: a pass
+    takes all the samples, and layers estimate statistics (``estimate``) or normalize by them, so two at least.
+    """
+
+    def __init__(self, sweep: Sweep, batch: Batch, coefficients: Tensor, memory: int, *, whole=False, estimate=False):
+        self.sweep, self.coefficients, self.memory, self.estimate = sweep, coefficients, memory, estimate
+        self.inputs, self.targets = batch
+        self.least = min(2, len(self.targets)) if whole else 1
+        self.whole = whole
+        self.standing: dict | None = None
+        self.measured: dict[Strategy, int] = {}
+
+    def peak(self, strategy: Strategy) -> int:
+        """Measured bytes of one pass of a strategy."""
+        if strategy not in self.measured:
+            if strategy.cached and self.standing is None:
+                self.standing = standing_layers(self.sweep, take(self.inputs, slice(2)))[0]
+            self.measured[strategy] = self.peak_of(Runner(self.sweep, strategy, self.standing or {}))
+        return self.measured[strategy]
+
+    def peak_of(self, runner: Runner) -> int:
+        """Measured bytes of one pass of a runner."""
+        part = slice(runner.strategy.samples)
+
+        def one_pass() -> None:
+            runner.prepare(take(self.inputs, part), self.targets[part])
+            runner.run(self.coefficients[: max(2, runner.strategy.points)])
+
+        with torch.no_grad(), estimating(layers_with_statistics(runner.model) if self.estimate else ()):
+            return peak_bytes(one_pass, self.coefficients.device)
+
+    def climb(self, passes: Sequence[tuple[int, Strategy]]) -> tuple[int, int]:
+        """How many of ever larger passes (of ``size``, strategy) fit, and the bytes of the first that does not."""
+        seen: list[tuple[int, int]] = []
+        for size, strategy in passes:
+            foretold = 0
+            if len(seen) > 1:
+                (size0, bytes0), (size1, bytes1) = seen[-2:]
+                foretold = int(bytes1 + MARGIN * max(0, bytes1 - bytes0) / (size1 - size0) * (size - size1))
+            elif seen:
+                foretold = seen[0][1] * size // seen[0][0]
+            needed = foretold if foretold > self.memory else self.peak(strategy)
+            if needed > self.memory:
+                return len(seen), needed
+            seen.append((size, needed))
+        return len(seen), 0
+
+    def sizes(self, wanted: Sequence[int]) -> tuple[int, ...]:
+        """The pass sizes of the loop that fit: those ``wanted``, or where none of them fits the largest that does.
+
+        Raises ValueError where nothing fits.
+        """
+        top = len(self.targets) if self.whole else min(max(wanted), len(self.targets))
+        ladder = steps(self.least, top, 2)
+        fitting, needed = self.climb([(size, Strategy(size)) for size in ladder])
+        if fitting == 0 or (self.whole and fitting < len(ladder)):
+            count = top if self.whole else self.least
+            what = "one sample" if count == 1 else f"a batch of {count} samples, which must stay whole,"
+            raise ValueError(f"memory={self.memory}: {what} at one point needs {needed} bytes")
+        largest = ladder[fitting - 1]
+        if largest == top:
+            return (top,) if self.whole else tuple(wanted)
+        return tuple(size for size in wanted if size <= largest) or (largest,)
+
+    def allowed(self, strategy: Strategy) -> bool:
+        """Whether a strategy's passes stay under the bound; a compiled one's as long as they were not."""
+        eager = replace(strategy, compiled=False)
+        least = min(self.least, eager.samples)
+        loop = replace(eager, samples=least) == Strategy(least)
+        try:
+            if not loop and OTHER_WAYS * self.peak(Strategy(least)) > self.memory:
+                return False
+            samples = [(n, replace(eager, samples=n, points=1)) for n in steps(least, eager.samples, GROWTH)]
+            points = [(n, replace(eager, points=n)) for n in steps(1, eager.points, GROWTH)]
+            return self.climb(samples)[0] == len(samples) and self.climb(points)[0] == len(points)
+        except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError):
+            return False  # it cannot run this model
+
+
+def steps(first: int, last: int, factor: int) -> list[int]:
+    """``first``, ``first·factor``, … and ``last``."""
+    found = [first]
+    while found[-1] * factor < last:
+        found.append(found[-1] * factor)
+    return found if found[-1] >= last else [*found, last]

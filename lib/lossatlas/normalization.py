@@ -1,0 +1,68 @@
+"""What batch-normalization layers divide by: the checkpoint's statistics, the batch's, or new ones at every point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lossatlas.batches import Batch, move, try_outputs
+from lossatlas.runner import Runner
+
+BATCH_NORM = ("running", "batch", "recalibrate")
+
+
+def layers_with_statistics(model: nn.Module) -> list[_BatchNorm]:
+    """The batch-normalization layers that keep running statistics."""
+    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
+
+
+def check_batch_norm(model: nn.Module, batch_norm: str) -> None:
+    """Raise ValueError for an unknown choice, or one that this model has no layer for."""
+    if batch_norm not in BATCH_NORM:
+        raise ValueError(f"batch_norm={batch_norm!r}: expected one of {BATCH_NORM}")
+    if batch_norm != "running" and not layers_with_statistics(model):
+        raise ValueError(
+            f"batch_norm={batch_norm!r}: {type(model).__name__} has no batch-norm layer with running statistics"
+        )
+
+
+def use_batch_statistics(model: nn.Module) -> None:
+    """Let go of the running statistics: a layer without any takes those of the batch, in eval mode too."""
+    for layer in layers_with_statistics(model):
+        layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+        layer.track_running_stats = False
+
+
+@contextmanager
+def estimating(layers: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Inside, every batch that passes adds to the layers' statistics, all batches with the same weight."""
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a cumulative average
+        layer.train()
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
+
+
+def check_batches(model: nn.Module, batches: Sequence[Batch], device: torch.device) -> None:
+    """Raise ValueError where the smallest batch has too few samples for statistics of its own."""
+    inputs, _ = move(min(batches, key=lambda batch: len(batch[1])), device)
+    with estimating(layers_with_statistics(model)):
+        try_outputs(model, inputs)
+
+
+def recalibrate(runner: Runner, batches: Sequence[Batch], point: Tensor) -> None:
+    """Estimate the statistics of a runner's model anew at a point (1, d), by one pass over the batches."""
+    with estimating(layers_with_statistics(runner.model)):
+        for batch in batches:
+            runner.prepare(*move(batch, point.device))
+            runner.run(point)

@@ -1,0 +1,90 @@
+"""memory=: what is measured is what a network is known to need, and an evaluation stays below it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import lossatlas as la
+from lossatlas.memory import peak_bytes
+
+CPU = torch.device("cpu")
+
+
+def test_the_peak_is_what_tensors_and_scratch_space_take():
+    weight, inputs = torch.randn(500, 400), torch.randn(300, 400)
+    assert peak_bytes(lambda: inputs @ weight.T, CPU) == 300 * 500 * 4
+    chained = peak_bytes(lambda: ((inputs @ weight.T).relu() + 1).sum(), CPU)
+    assert 0 <= chained - 2 * 300 * 500 * 4 < 100  # two of them at a time, and the scalars
+    kept = []
+    assert peak_bytes(lambda: kept.append(inputs.double()), CPU) == 300 * 400 * 8
+    assert peak_bytes(lambda: inputs.relu_(), CPU) == 0
+
+
+def wide(width=512):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, 3))
+    return model, (torch.randn(4096, 8), torch.randint(0, 3, (4096,)))
+
+
+def test_passes_are_as_large_as_the_bound_lets_them_be():
+    model, data = wide()
+    plane, grid = la.random_plane(model), np.linspace(-1, 1, 3)
+    free = la.evaluate(model, plane, data, alphas=grid, progress=False)
+    weights = 4 * sum(parameter.numel() for parameter in model.parameters())
+    for samples in (4, 64):
+        bound = samples * 2 * 512 * 4 + 2 * weights + 12_000  # two hidden activations, the weights of two points
+        surface = la.evaluate(model, plane, data, alphas=grid, memory=bound, progress=False)
+        taken = int(surface.strategy.split(" samples")[0].split()[-1])
+        assert samples / 2 <= taken <= 2 * samples, surface.strategy
+        np.testing.assert_allclose(surface.loss, free.loss, rtol=1e-5)
+
+
+def test_a_bound_that_nothing_fits_names_what_is_needed():
+    model, data = wide()
+    plane = la.random_plane(model)
+    with pytest.raises(ValueError, match=r"memory=2000: one sample at one point needs (\d+) bytes") as caught:
+        la.evaluate(model, plane, data, memory=2000, progress=False)
+    needs = int(str(caught.value).split()[-2])
+    assert needs >= 4 * 512  # an activation of the hidden layer at least
+    surface = la.evaluate(model, plane, data, alphas=[0, 1], memory=needs, progress=False)
+    assert "1 samples a pass" in surface.strategy
+    normed = nn.Sequential(nn.Linear(8, 512), nn.BatchNorm1d(512), nn.Linear(512, 3))
+    with pytest.raises(ValueError, match=r"memory=100000: a batch of 4096 samples, which must stay whole, at one"):
+        la.evaluate(normed, la.random_plane(normed), data, memory=100_000, batch_norm="batch", progress=False)
+    for bad in (0, -5, 1.5, "1 GB"):
+        with pytest.raises(ValueError, match=f"memory={bad!r}: expected a number of bytes"):
+            la.evaluate(model, plane, data, memory=bad)
+
+
+GROWTH = """
+import numpy as np, torch, lossatlas as la
+from torch import nn
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(8, 4096), nn.ReLU(), nn.Linear(4096, 3))
+data = torch.randn(8000, 8), torch.randint(0, 3, (8000,))
+plane = la.random_plane(model)
+few = data[0][:8], data[1][:8]
+la.evaluate(model, plane, few, alphas=[0, 1], memory=10**9, progress=False)  # what a first call loads
+def kib(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+open("/proc/self/clear_refs", "w").write("5")  # the high-water mark begins anew
+before = kib("VmRSS")
+la.evaluate(model, plane, data, alphas=[0, 1], memory={memory}, progress=False)
+print((kib("VmHWM") - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the high-water mark of a process is Linux's")
+def test_a_process_grows_by_no_more_than_the_bound():
+    """What the operating system counted, against a bound of which an unbounded pass would need many times as much."""
+    memory = 24 * 2**20
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH.format(memory=memory)], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert int(done.stdout) < memory + 16 * 2**20, "the bound, and what Python and the allocator need around it"
