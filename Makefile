@@ -39,6 +39,9 @@ reproduce: environment  ## Compute CHAPTER=rnn (or all) from nothing, hours, and
 verify: environment  ## Evaluate what CHAPTER=rnn (or all, or today) stores again, repeat a training; FULL=1 leaves nothing out
 	@$(RUN) verify "$$CHAPTER" $(if $(DAY),--day "$(DAY)") $(if $(FULL),--full)
 
+bench: bench-environment  ## Time evaluate against what a user would do instead, half an hour (WORKLOADS=abcde); keeps the result
+	@$(VENV)/bin/python benchmarks/bench.py --workloads "$(or $(WORKLOADS),abcde)" --output data/results/performance/benchmark.json
+
 lint: test-environment  ## Check style, and that notebooks are committed without outputs
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
@@ -49,6 +52,7 @@ clean:  ## Remove everything that was built (the environment and downloaded data
 
 environment: setup = book
 test-environment: setup = book test distributed
-environment test-environment:
+bench-environment: setup = book bench
+environment test-environment bench-environment:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@PYTHONPATH=lib $(PYTHON) -m lossatlas_book.environment --venv "$(VENV)" $(setup)

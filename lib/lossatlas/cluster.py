@@ -41,7 +41,7 @@ def _tune(name: str) -> tuple[Strategy, float, dict[str, str]]:
     return strategy, seconds, circumstances(pick_device(visitor.device))
 
 
-def _work_off(name: str, strategy: Strategy, part: slice) -> np.ndarray:
+def _work_off(name: str, strategy: Strategy, part: slice | Tensor) -> np.ndarray:
     """On a worker: the sums (2, n) of one chunk."""
     visitor = get_worker().plugins[name]
     with visitor.one_at_a_time:
@@ -77,7 +77,7 @@ class There:
         return strategy, seconds
 
     def results(
-        self, strategy: Strategy, left: Mapping[int, slice], advance: Callable[[int], object]
+        self, strategy: Strategy, left: Mapping[int, slice | Tensor], advance: Callable[[int], object]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """(number, sums (2, n)) of every chunk, as they are done; a chunk whose worker dies goes to another."""
         numbers = {

@@ -20,7 +20,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -179,7 +179,7 @@ class Here(contextlib.nullcontext):
         return self.runner.strategy, seconds
 
     def results(
-        self, strategy: Strategy, left: Mapping[int, slice], advance: Callable[[int], object]
+        self, strategy: Strategy, left: Mapping[int, slice | Tensor], advance: Callable[[int], object]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """(number, sums (2, n)) of every chunk, as they are done."""
         if self.runner is None:
@@ -190,18 +190,24 @@ class Here(contextlib.nullcontext):
 
 @dataclass(frozen=True)
 class Found:
-    """The sums (2, n) at all points, by what strategy, and where they were computed."""
+    """The sums (2, n) at all points, by what strategy, and where they were computed.
+
+    ``evaluated`` (n,) and ``errors`` are there where some points were interpolated.
+    """
 
     sums: np.ndarray
     strategy: Strategy
     facts: dict[str, str]
+    evaluated: np.ndarray | None = None
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
-def run(team, points: int, row: int, journal: Journal | None, advance: Callable[[int], object]) -> Found:
-    """Have a team (:class:`Here`, or the workers of a cluster) work off all points, in rows of ``row``.
+def run(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Found:
+    """Have a team (:class:`Here`, or the workers of a cluster) work off a grid of this shape, and θ* after it.
 
     A journal keeps each chunk, and gives those that are done.
     """
+    points, row = math.prod(shape) + 1, shape[-1]
     total = np.empty((2, points))
     before = time.perf_counter()
     if journal and journal.strategy and len(journal.done) == len(journal.chunks):

@@ -38,7 +38,10 @@ def fingerprint(tensors, code: str = "") -> str:
 
 @dataclass
 class Journal:
-    """The file of one evaluation; ``done`` holds the sums (2, n) of finished chunks by their number."""
+    """The file of one evaluation; ``done`` holds the sums (2, n) of finished chunks by their number.
+
+    ``chunks`` is empty where they are only found as the evaluation goes on.
+    """
 
     path: Path
     header: Mapping
@@ -102,7 +105,7 @@ def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
         try:
             entry = json.loads(line)
             sums = np.array([entry["loss"], entry["correct"]], dtype=np.float64)
-            part = journal.chunks[entry["chunk"]]
+            part = journal.chunks[entry["chunk"]] if journal.chunks else slice(0, sums.shape[1])
             if not line.endswith(b"\n") or sums.shape != (2, part.stop - part.start):
                 raise ValueError("incomplete")
         except (ValueError, TypeError, KeyError, IndexError) as error:
@@ -130,5 +133,6 @@ def how_to_go_on(journal: Journal | None) -> str:
     """What to tell who stops an evaluation."""
     if not journal:
         return "evaluate was stopped; nothing is kept. With resume=PATH, the same call would go on where it was stopped"
-    done, path = f"{len(journal.done)} of {len(journal.chunks)} chunks are kept", str(journal.path)
+    whole = f" of {len(journal.chunks)}" if journal.chunks else ""
+    done, path = f"{len(journal.done)}{whole} chunks are kept", str(journal.path)
     return f"evaluate was stopped; {done} in {path}. The same call with resume={path!r} goes on from there"

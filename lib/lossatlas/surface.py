@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,8 +22,10 @@ from lossatlas.devices import pick_device, provenance
 from lossatlas.directions import Line, Plane
 from lossatlas.engine import Here, Work, run
 from lossatlas.normalization import check_batch_norm, check_batches, use_batch_statistics
+from lossatlas.precision import half_precision, precision_error
 from lossatlas.progress import bar as progress_bar
 from lossatlas.runner import Sweep
+from lossatlas.sampling import run_adaptively
 
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
 
@@ -97,6 +100,8 @@ def evaluate(
     betas: Sequence[float] | None = None,
     predict: Callable[[nn.Module, object], Tensor] | None = None,
     batch_norm: str = "running",
+    method: str = "grid",
+    precision: str | None = None,
     device: str | torch.device = "auto",
     memory: int | None = None,
     resume: str | os.PathLike | None = None,
@@ -126,6 +131,10 @@ def evaluate(
 
     How:
 
+    - ``method``: ``"grid"`` evaluates every point, ``"adaptive"`` as few as the surface's smoothness allows (most
+      often a tenth) and interpolates the others to within 1 % of its range: see :mod:`lossatlas.adaptive`.
+    - ``precision``: ``"bfloat16"`` computes products in it, where the machine has such arithmetic; by default in
+      the precision of the weights.
     - ``device``: ``"auto"`` is CUDA where there is one; ``progress``: a bar with the time left, on stderr.
     - ``memory``: bytes that a pass may allocate beside the model, the plane, their working copies and the data;
       passes are measured and chosen so that they stay below.
@@ -138,7 +147,11 @@ def evaluate(
 
     Returns a Dataset with ``loss`` (dimensions ``alpha`` and ``beta``, or ``alpha`` alone) and, for classification,
     ``accuracy``; non-finite losses are kept and counted in ``attrs["n_nonfinite"]``; ``attrs["origin_loss"]`` is
-    L(θ*). Raises ValueError that names the argument for anything it cannot take; KeyboardInterrupt, when stopped,
+    L(θ*). An adaptive surface says which points were ``evaluated``, and in ``attrs["estimated_error"]`` how far the
+    others may be off; one in lower precision has in ``attrs["precision_error"]`` how much that changed at a few
+    points; both are shares of the range of the loss.
+
+    Raises ValueError that names the argument for anything it cannot take; KeyboardInterrupt, when stopped,
     says how to go on.
     """
     if not isinstance(plane, Plane | Line):
@@ -146,15 +159,20 @@ def evaluate(
     losses.loss_name(loss)
     if memory is not None and not (isinstance(memory, int) and memory > 0):
         raise ValueError(f"memory={memory!r}: expected a number of bytes, at least 1")
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: expected one of {tuple(METHODS)}")
     grid = make_grid(plane, alphas, betas)
     check_batch_norm(model, batch_norm)
     place = pick_device("cpu" if client is not None else device)
+    dtype = next(iter(plane.origin.values())).dtype
+    half = half_precision(precision, dtype, place)
     coordinates = np.stack(np.meshgrid(*grid.values(), indexing="ij"), axis=-1).reshape(-1, len(grid))
     coordinates = np.concatenate([coordinates, np.zeros((1, len(grid)))])  # θ* itself, last
 
     start = time.perf_counter()
     with same_random_state():
-        work = Work(make_sweep(model, plane, losses.make_score(loss), predict), (), batch_norm, memory).on(place)
+        sweep = replace(make_sweep(model, plane, losses.make_score(loss), predict), half=half)
+        work = Work(sweep, (), batch_norm, memory).on(place)
         network = work.sweep.model
         if batch_norm == "batch":
             use_batch_statistics(network)
@@ -162,22 +180,24 @@ def evaluate(
         work = work.holding(list(given if batch_norm != "running" else batches.blocks(given)))
         if batch_norm != "running":
             check_batches(network, work.blocks, place)
-        dtype = next(iter(plane.origin.values())).dtype
         points = torch.tensor(coordinates, dtype=dtype, device=place)
-        journal = resume and resuming.open_journal(resume, _asked(model, plane, grid, loss, work, place))
+        journal = resume and resuming.open_journal(resume, _asked(model, plane, grid, loss, method, work, place))
         team = Here(work, points, place) if client is None else _workers(client, work, points, device)
         bar = progress_bar(total=work.samples * len(points), description="surface", unit=" evaluations", show=progress)
         try:
             with bar:
-                found = run(team, len(points), len(grid.get("beta", grid["alpha"])), journal or None, bar.update)
+                found = METHODS[method](team, [len(values) for values in grid.values()], journal or None, bar.update)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(resuming.how_to_go_on(journal)) from None
+        lower = half and {"precision_error": precision_error(work, found, points)}
 
     shape = [len(values) for values in grid.values()]
     mean, accuracy = found.sums / work.samples
     variables = {"loss": (tuple(grid), mean[:-1].reshape(shape))}
     if not np.isnan(accuracy).all():
         variables["accuracy"] = (tuple(grid), accuracy[:-1].reshape(shape), {"units": "share of samples"})
+    if found.evaluated is not None:
+        variables["evaluated"] = (tuple(grid), found.evaluated[:-1].reshape(shape))
     unit = {"filter": "filter-normalized step", "layer": "layer-normalized step"}.get(
         plane.facts.get("normalize"), "step along the direction"
     )
@@ -192,18 +212,23 @@ def evaluate(
         "seed": str(plane.facts.get("seed", "")),
         "batch_norm": batch_norm,
         "strategy": f"{found.strategy}{BATCHES_SAID[batch_norm]}",
-        "precision": str(dtype).removeprefix("torch."),
+        "precision": precision or str(dtype).removeprefix("torch."),
         "seconds": round(journal.seconds if journal else time.perf_counter() - start, 3),
         **provenance(model, place),
         **found.facts,
+        **found.errors,
+        **(lower or {}),
     }
     return xr.Dataset(variables, coords=coords, attrs=attrs)
 
 
+METHODS = {"grid": run, "adaptive": run_adaptively}
 BATCHES_SAID = {"running": "", "batch": ", batches as given", "recalibrate": ", statistics estimated at every point"}
 
 
-def _asked(model: nn.Module, plane: Plane | Line, grid: dict, loss, work: Work, device: torch.device) -> dict:
+def _asked(
+    model: nn.Module, plane: Plane | Line, grid: dict, loss, method: str, work: Work, device: torch.device
+) -> dict:
     """What a file must be about to be gone on with."""
     kind = ", ".join(f"{key} {plane.facts[key]}" for key in ("kind", "seed", "normalize") if key in plane.facts)
     spans = " × ".join(f"{len(values)} from {values[0]:g} to {values[-1]:g}" for values in grid.values())
@@ -217,6 +242,8 @@ def _asked(model: nn.Module, plane: Plane | Line, grid: dict, loss, work: Work, 
             "data": resuming.describe(f"{work.samples} samples", list(work.blocks)),
             "loss": losses.loss_name(loss),
             "batch_norm": work.batch_norm,
+            "method": method,
+            "precision": str(work.sweep.half),
         },
         "outputs": resuming.sample_outputs(outputs, work.sweep.score(outputs, targets)[0]),
     }

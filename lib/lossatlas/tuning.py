@@ -24,7 +24,7 @@ TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the swe
 TRIAL_SHARE = 0.05  # of the expected time of the whole sweep, what choosing may take …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
 TRACE_SECONDS = 1.0  # a sweep that is expected to take longer is worth tracing for …
-COMPILE_SECONDS = 40.0  # … and one that is expected to take longer than this, compiling for
+COMPILE_SECONDS = 30.0, 3.0  # … and one that is expected to take longer than this, and so much a layer, compiling for
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def choose(
         return loop, best_rate
     standing, activations = standing_layers(sweep, take(inputs, slice(2)))
     fitting = max((size for size in sizes if size * activations <= PASS_FLOATS[1]), default=sizes[0])
+    layers = sum(not any(module.children()) for module in sweep.model.modules())
     tried = {loop.strategy}
 
     def consider(**change) -> bool:
@@ -112,7 +113,7 @@ def choose(
         expected = best_rate * len(targets) * len(coefficients)
         prepared = strategy.traced or strategy.compiled
         too_late = time.perf_counter() - start > max(TRIAL_FLOOR, TRIAL_SHARE * expected)
-        worth_it = COMPILE_SECONDS if strategy.compiled else TRACE_SECONDS
+        worth_it = COMPILE_SECONDS[0] + COMPILE_SECONDS[1] * layers if strategy.compiled else TRACE_SECONDS
         if strategy in tried or (expected < worth_it if prepared else too_late):
             return False
         tried.add(strategy)

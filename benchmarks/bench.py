@@ -1,0 +1,165 @@
+"""The engine against what a user would pick instead: one run, the same weights, directions and data.
+
+Usage: python benchmarks/bench.py [--workloads abcde] [--repeats 3] [--output FILE.json]
+Each contender is timed several times, in turns; the median of the seconds a point is what counts. Peers, whose
+time is the same at every point, are timed on some points of the grid, spread over it; evaluate on all of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import lossatlas as la
+from lossatlas.files import written_whole
+from machine import describe, peak_memory, rates
+from peers import loss_landscapes, plain_loop
+from workloads import WORKLOADS, Case, make
+
+PEER_SECONDS = 4.0  # that a peer is timed for at least
+PEER_POINTS = 9  # and at least so many points
+EVALUATE = {
+    "evaluate": {},
+    "evaluate, bfloat16": {"precision": "bfloat16"},
+    "evaluate, adaptive": {"method": "adaptive"},
+}
+PEERS: dict[str, Callable] = {
+    "loop, batches of 128": lambda case, points: plain_loop(case, points, batch=128),
+    "loop, all at once": lambda case, points: plain_loop(case, points, batch=len(case.data[0])),
+    "loss-landscapes": loss_landscapes,
+}
+
+
+def spread(case: Case, count: int) -> np.ndarray:
+    """Indices of points spread over the grid in an order that leaves no part out."""
+    total = len(case.grid) ** 2
+    return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+
+
+def time_peer(peer: Callable, case: Case) -> tuple[float, dict[int, float], int | None]:
+    """(seconds a point, losses by index, peak bytes)."""
+    pairs = [(float(a), float(b)) for a in case.grid for b in case.grid]
+    start = time.perf_counter()
+    peer(case, [pairs[0]])
+    count = max(PEER_POINTS, math.ceil(PEER_SECONDS / (time.perf_counter() - start)))
+    chosen = spread(case, count)
+    start = time.perf_counter()
+    found, peak = peak_memory(lambda: peer(case, [pairs[i] for i in chosen]))
+    return (time.perf_counter() - start) / len(chosen), dict(zip(chosen.tolist(), found, strict=True)), peak
+
+
+def time_evaluate(case: Case, options: dict) -> tuple[float, object, int | None]:
+    """(seconds a point of the grid, the surface, peak bytes)."""
+    start = time.perf_counter()
+    surface, peak = peak_memory(
+        lambda: la.evaluate(
+            case.model, case.plane, case.data, loss=case.loss, alphas=case.grid, progress=False, **options
+        )
+    )
+    return (time.perf_counter() - start) / len(case.grid) ** 2, surface, peak
+
+
+def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[[str], object] = print) -> dict:
+    """All contenders on one workload."""
+    workload = WORKLOADS[key]
+    case = make(workload, points=points)
+    seconds: dict[str, list[float]] = {name: [] for name in (*PEERS, *EVALUATE)}
+    peaks: dict[str, list[int]] = {name: [] for name in seconds}
+    surfaces, losses = {}, {}
+    for turn in range(repeats):
+        for name, peer in PEERS.items():
+            taken, losses[name], peak = time_peer(peer, case)
+            seconds[name].append(taken)
+            peaks[name].append(peak or 0)
+        for name, options in EVALUATE.items():
+            taken, surfaces[name], peak = time_evaluate(case, options)
+            seconds[name].append(taken)
+            peaks[name].append(peak or 0)
+        say(f"  {key}, turn {turn + 1}: " + ", ".join(f"{n} {1e3 * s[-1]:.3g} ms" for n, s in seconds.items()))
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    values = surfaces["evaluate"].loss.values.ravel()
+    loop = losses["loop, batches of 128"]
+    reference = np.array(list(loop.values()))
+    chosen = list(loop)
+    span = float(np.ptp(values))
+    errors = {name: float(np.abs(s.loss.values.ravel() - values).max() / span) for name, s in surfaces.items()}
+    errors["evaluate"] = float(np.abs(values[chosen] / reference - 1).max())
+    return {
+        "title": workload.title,
+        "points": len(values),
+        "operations": case.operations,
+        "seconds": medians,
+        "all_seconds": seconds,
+        "peak_bytes": {name: max(found) for name, found in peaks.items()},
+        "errors": errors,
+        "strategies": {name: surface.strategy for name, surface in surfaces.items()},
+        "evaluated_share": float(surfaces["evaluate, adaptive"].evaluated.mean()),
+        "estimated_error": float(surfaces["evaluate, adaptive"].attrs["estimated_error"]),
+        "precision_error": float(surfaces["evaluate, bfloat16"].attrs["precision_error"]),
+    }
+
+
+def ratio(result: dict, of: str, to: str) -> float:
+    """How many times faster one contender is than another."""
+    return result["seconds"][to] / result["seconds"][of]
+
+
+def table(run: dict) -> str:
+    """The result as lines of text."""
+    lines = [", ".join(f"{k}: {v}" for k, v in run["machine"].items())]
+    lines += [f"matrix product, {name}: {rate / 1e9:.0f} GFLOP/s" for name, rate in run["rates"].items()]
+    best = run["rates"]["float32"]
+    for key, result in run["workloads"].items():
+        lines.append(
+            f"\n({key}) {result['title']}: {result['points']} points, {result['operations'] / 1e6:.0f} MFLOP each"
+        )
+        for name, taken in result["seconds"].items():
+            rate = result["operations"] / taken
+            error = f", error {result['errors'][name]:.1e}" if name in result["errors"] else ""
+            times = ratio(result, name, "loop, batches of 128")
+            lines.append(
+                f"  {name:22} {1e3 * taken:9.3f} ms a point  {times:6.2f} × loop  {rate / 1e9:6.1f} GFLOP/s = "
+                f"{100 * rate / best:4.0f} % of float32  peak {result['peak_bytes'][name] / 1e6:6.0f} MB{error}"
+            )
+        lines.append(
+            f"  {result['strategies']['evaluate']}; adaptive: {100 * result['evaluated_share']:.1f} % evaluated"
+        )
+    for name in EVALUATE:
+        over_loop = [ratio(r, name, "loop, batches of 128") for r in run["workloads"].values()]
+        over_best = [min(ratio(r, name, p) for p in PEERS) for r in run["workloads"].values()]
+        over_rest = [min(ratio(r, name, p) for p in PEERS if "128" not in p) for r in run["workloads"].values()]
+        means = [statistics.geometric_mean(found) for found in (over_loop, over_rest, over_best)]
+        lines.append(
+            f"\n{name}: geometric mean {means[0]:.2f} × the loop (least {min(over_loop):.2f}), "
+            f"{means[1]:.2f} × the better of the other peers, {means[2]:.2f} × the best of all"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workloads", default="".join(WORKLOADS), help="some of abcde")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--output", type=Path, help="a JSON file for the result")
+    arguments = parser.parse_args()
+    run = {"machine": describe(), "rates": rates(), "workloads": {}}
+    for key in arguments.workloads:
+        run["workloads"][key] = measure(key, repeats=arguments.repeats)
+        if arguments.output:
+            with written_whole(arguments.output) as temporary:
+                temporary.write_text(json.dumps(run, indent=1) + "\n")
+    print(table(run))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What the machine can do at best, and how much memory a call takes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+SIDE = 2048  # of the square matrices
+SECONDS = 1.0  # that each rate is measured for
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def describe() -> dict[str, str]:
+    """The processor, the threads and the versions."""
+    return {
+        "processor": processor(),
+        "threads": str(torch.get_num_threads()),
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.system(),
+    }
+
+
+def processor() -> str:
+    """Its name and the widest arithmetic that PyTorch uses on it."""
+    known = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", known.read_text()) if known.exists() else None
+    name = found[1] if found else platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def rates() -> dict[str, float]:
+    """Operations a second in the product of two square matrices: by ``torch.mm``, by oneDNN, in bfloat16."""
+    a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    ways: dict[str, Callable] = {"float32": lambda: torch.mm(a, b)}
+    if torch.backends.mkldnn.is_available():
+        ways["float32, oneDNN"] = lambda: torch.ops.lossatlas.dense(a, b, None)
+    half, other = a.bfloat16(), b.bfloat16()
+    ways["bfloat16"] = lambda: torch.mm(half, other)
+    return {name: 2 * SIDE**3 / fastest(way) for name, way in ways.items()}
+
+
+def fastest(function: Callable) -> float:
+    """Seconds of the fastest call within a second."""
+    function()
+    best, end = float("inf"), time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def peak_memory(function: Callable) -> tuple[object, int | None]:
+    """What a call returns, and the bytes by which the process was larger in it than before; None where unknown."""
+    if not RESET.exists():
+        return function(), None
+    RESET.write_text("5")  # the peak begins anew
+    before = _status("VmRSS")
+    result = function()
+    return result, max(0, _status("VmHWM") - before)
+
+
+def _status(name: str) -> int:
+    return 1024 * int(re.search(rf"{name}:\s+(\d+)", STATUS.read_text())[1])

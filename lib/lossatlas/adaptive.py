@@ -1,0 +1,126 @@
+"""A whole grid from a part of its points: evaluate where an interpolation is least sure, interpolate the rest.
+
+A surface of a network is far smoother than a picture of it needs points. Radial basis functions (cubic, of the
+logarithm where all values are positive) go through what is known; where a second, rougher interpolation differs
+most from them, and at some places drawn at random, the next points are evaluated. What the interpolation had said
+there, against what came out, is an honest estimate of its error elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import RBFInterpolator
+from scipy.spatial import KDTree
+
+TOLERANCE = 0.01  # of the range of the values: the largest error that is let pass
+FIRST = 6, 11  # points along each side that a sweep begins with, about every fifth
+ROUND = 0.02  # share of the grid that is evaluated between two interpolations, and at least a quarter …
+GROWTH = 0.25  # … of what is known: a rough surface, which needs most of its points, soon has them
+DRAWN = 0.2  # share of these that is drawn at random
+QUIET = 2  # rounds in a row whose errors must be below the tolerance
+SAFETY = 2  # times the largest error found is what is said of the others
+MANY = 600  # known points; with more, …
+NEIGHBOURS = 100  # … only so many nearest stand behind each value
+AROUND = 4  # known points around a value that must all be finite
+
+
+@dataclass(frozen=True)
+class Filled:
+    """``values`` (k, n) at all n points of a grid; which were ``evaluated`` (n,); ``errors`` (k,), estimated.
+
+    ``errors`` are twice the largest found in the last rounds, as shares of the range of the values.
+    """
+
+    values: np.ndarray
+    evaluated: np.ndarray
+    errors: np.ndarray
+
+
+def fill(evaluate: Callable[[np.ndarray], np.ndarray], axes: Sequence[np.ndarray], *, seed: int = 0) -> Filled:
+    """All values of a grid, from as few evaluations as its smoothness allows.
+
+    ``evaluate``: indices of points (m,) into the grid, its last axis fastest, to values (k, m), of which the first
+    row decides where to look; ``axes``: the coordinates along each dimension. It goes on until the estimated error
+    of the first row stays below 1 % of its range for two rounds, or until every point is evaluated.
+    Points beside values that are not finite are evaluated, never interpolated.
+    """
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
+    points = (points - points.min(0)) / np.ptp(points, axis=0)
+    generator = np.random.default_rng(seed)
+    known = np.zeros(len(points), bool)
+    known[_lattice([len(axis) for axis in axes])] = True
+    first = evaluate(np.flatnonzero(known))
+    values = np.full((len(first), len(points)), np.nan)
+    values[:, known] = first
+    found: list[np.ndarray] = []
+    while not known.all():
+        smooth, doubt = _predict(points, known, values)
+        if len(found) >= QUIET and max(errors[0] for errors in found[-QUIET:]) < TOLERANCE:
+            break
+        batch = max(8, round(ROUND * len(points)), round(GROWTH * known.sum()) if len(found) > QUIET else 0)
+        asked = _next(points, known, values, doubt, batch, generator)
+        values[:, asked] = evaluate(asked)
+        known[asked] = True
+        found.append(SAFETY * _largest(smooth[:, asked] - values[:, asked], values[:, known]))
+    unknown = ~known
+    if unknown.any():
+        values[:, unknown] = _predict(points, known, values)[0][:, unknown]
+    errors = np.max(found[-QUIET:], axis=0) if unknown.any() else np.zeros(len(values))
+    return Filled(values, known, errors)
+
+
+def _lattice(shape: Sequence[int]) -> np.ndarray:
+    """Indices of a regular part of the grid, its edges included."""
+    counts = [min(size, int(np.clip(size / 5 + 1, *FIRST))) for size in shape]
+    sides = [np.linspace(0, size - 1, count).round().astype(int) for size, count in zip(shape, counts, strict=True)]
+    return np.ravel_multi_index(np.meshgrid(*sides, indexing="ij"), shape).ravel()
+
+
+def _predict(points: np.ndarray, known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The interpolation (k, n) at every point, and how far a rougher one of the first row is from it (n,)."""
+    rows = [_interpolated(points, known, row, "cubic") for row in values]
+    return np.stack(rows), np.abs(rows[0] - _interpolated(points, known, values[0], "thin_plate_spline"))
+
+
+def _interpolated(points: np.ndarray, known: np.ndarray, row: np.ndarray, kernel: str) -> np.ndarray:
+    """One interpolation at every point, through the known values that are finite; NaN where these are too few."""
+    finite = known & np.isfinite(row)
+    if finite.sum() <= 1 + points.shape[1]:
+        return np.full(len(points), np.nan)
+    logarithmic = row[finite].min() > 0
+    through = np.log(row[finite]) if logarithmic else row[finite]
+    neighbours = NEIGHBOURS if finite.sum() > MANY else None
+    predicted = RBFInterpolator(points[finite], through, kernel=kernel, neighbors=neighbours)(points)
+    with np.errstate(over="ignore"):
+        return np.exp(predicted) if logarithmic else predicted
+
+
+def _next(points, known, values, doubt, batch, generator) -> np.ndarray:
+    """Indices of the points to evaluate next: beside what is not finite, where doubt is largest, and anywhere."""
+    unknown = np.flatnonzero(~known)
+    finite = np.isfinite(values[:, known]).all(0)
+    if not finite.all():
+        nearest = KDTree(points[known]).query(points[unknown], k=min(AROUND, known.sum()))[1]
+        beside = unknown[~finite[nearest].all(1)]
+        if len(beside):
+            return beside
+    drawn = generator.choice(unknown, min(len(unknown), max(1, round(DRAWN * batch))), replace=False)
+    doubt = np.where(known, 0, np.nan_to_num(doubt, nan=np.inf))
+    apart = 2.5 * len(points) ** (-1 / points.shape[1])  # between chosen points, two and a half steps of the grid
+    chosen: list[int] = []
+    for index in np.argsort(-doubt):  # the doubtful ones, not all in one place
+        if len(chosen) == batch - len(drawn) or doubt[index] <= 0:
+            break
+        if all(np.abs(points[index] - points[other]).max() >= apart for other in chosen):
+            chosen.append(int(index))
+    return np.union1d(chosen, drawn).astype(int)
+
+
+def _largest(errors: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The largest error of each row as a share of the range of what is known."""
+    finite = [row[np.isfinite(row)] for row in known]
+    ranges = np.array([np.ptp(row) if len(row) else np.nan for row in finite])
+    return np.array([np.nanmax(np.abs(row), initial=0) for row in errors]) / np.where(ranges > 0, ranges, 1)

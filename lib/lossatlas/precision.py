@@ -1,0 +1,64 @@
+"""Products in lower precision where the processor has it, and what that does to a surface."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossatlas.engine import Found, Work, sums
+from lossatlas.runner import Runner, Strategy
+
+TOLERANCE = 0.01  # of the surface's range: a larger error is warned of
+CHECKED = 32  # points that are evaluated in full precision too, and of a large grid …
+SHARE = 0.02  # … so many of all
+
+
+def half_precision(precision: str | None, dtype: torch.dtype, device: torch.device) -> torch.dtype | None:
+    """The type that products are computed in, None for that of the weights.
+
+    Raises ValueError for an unknown ``precision`` and where this machine has no such arithmetic.
+    """
+    own = str(dtype).removeprefix("torch.")
+    if precision in (None, own):
+        return None
+    if precision != "bfloat16" or dtype != torch.float32:
+        expected = f'None or "{own}"' + ' or "bfloat16"' * (dtype == torch.float32)
+        raise ValueError(f"precision={precision!r}: expected {expected} for weights of type {own}")
+    on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    on_cpu = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if not (on_cuda or on_cpu):
+        raise ValueError(f'precision="bfloat16": this machine\'s {device.type} has no such arithmetic')
+    return torch.bfloat16
+
+
+def checked_points(values: np.ndarray) -> np.ndarray:
+    """Indices of a few points: the highest and the lowest, and others drawn at random, always the same."""
+    extremes = [np.nanargmax(values), np.nanargmin(values)] if not np.isnan(values).all() else []
+    count = min(len(values), max(CHECKED, round(SHARE * len(values))))
+    return np.union1d(extremes, np.random.default_rng(0).choice(len(values), count, replace=False)).astype(int)
+
+
+def precision_error(work: Work, found: Found, points: Tensor) -> float:
+    """The largest change that the lower precision made at a few points, as a share of the range of the loss.
+
+    ``points`` (n, d) and ``found`` are of the grid and, last, of θ*. Points that are not finite in both precisions
+    are left out; NaN where none is left. Warns where it is above 1 %.
+    """
+    values = found.sums[0]
+    chosen = checked_points(values)
+    samples = found.strategy.samples if work.batch_norm != "running" else max(1, min(128, found.strategy.samples // 2))
+    full = replace(work, sweep=replace(work.sweep, half=None))
+    expected = sums(full, Runner(full.sweep, Strategy(samples), {}), points[chosen])[0].cpu().numpy()
+    finite = values[np.isfinite(values)]
+    both = np.isfinite(values[chosen]) & np.isfinite(expected)
+    if not both.any() or np.ptp(finite) == 0:
+        return float("nan")
+    error = float(np.abs(values[chosen] - expected)[both].max() / np.ptp(finite))
+    if error > TOLERANCE:
+        said = f'precision="bfloat16" changes this surface by up to {100 * error:.1f} % of its range'
+        warnings.warn(said, stacklevel=3)
+    return error

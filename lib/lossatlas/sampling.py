@@ -1,0 +1,65 @@
+"""A grid worked off adaptively: here, on a cluster, with a journal, as the engine works off a whole one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from lossatlas import adaptive
+from lossatlas.engine import Found
+from lossatlas.resume import Journal
+
+CHUNK_POINTS = 32  # in a chunk, where chunks are kept or sent away
+
+
+def run_adaptively(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Found:
+    """As :func:`lossatlas.engine.run`, with as few points evaluated as :func:`lossatlas.adaptive.fill` needs.
+
+    What is asked next depends on nothing but what came out before, so that a journal's chunks come in the same
+    order again.
+    """
+    points = math.prod(shape)
+    before = time.perf_counter()
+    number = 0
+    with team:
+        if journal and journal.strategy:
+            strategy, facts = journal.strategy, journal.facts
+        else:
+            (strategy, _), facts = team.tune(), team.facts
+            if journal:
+                journal.begin(strategy, [], facts)
+
+        def evaluate(indices: np.ndarray) -> np.ndarray:
+            """Sums (2, m) at some points."""
+            nonlocal number, before
+            count = math.ceil(len(indices) / CHUNK_POINTS) if team.in_chunks or journal else 1
+            parts = dict(enumerate(np.array_split(indices, count), start=number))
+            number += count
+            done = {n: journal.done[n] for n in parts if n in journal.done} if journal else {}
+            for found in done.values():
+                advance(found.shape[1] * team.work.samples)
+            left = {n: torch.from_numpy(part) for n, part in parts.items() if n not in done}
+            for n, found in team.results(strategy, left, advance):
+                done[n] = found
+                if journal:
+                    now = time.perf_counter()
+                    journal.add(n, found, now - before)
+                    before = now
+            return np.concatenate([done[n] for n in parts], axis=1)
+
+        origin = evaluate(np.array([points]))
+        right = not np.isnan(origin[1]).all()
+        axes = [np.linspace(0, 1, size) for size in shape]
+        filled = adaptive.fill(lambda indices: evaluate(indices)[: 1 + right], axes)
+    advance(int((~filled.evaluated).sum()) * team.work.samples)
+    sums = np.full((2, points + 1), np.nan)
+    sums[: 1 + right, :-1] = filled.values
+    if right:
+        sums[1] = np.clip(sums[1], 0, team.work.samples)
+    sums[:, -1:] = origin
+    errors = dict(zip(("estimated_error", "estimated_accuracy_error"), filled.errors.tolist(), strict=False))
+    return Found(sums, strategy, facts, np.append(filled.evaluated, True), errors)
