@@ -99,7 +99,7 @@ def test_formulas_are_typeset(browser: Browser, site: Path, base: str):
     assert formulas > 0
 
 
-@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+@pytest.mark.parametrize("width", [360, 390, 768, 1280, 1920])
 def test_no_page_scrolls_sideways(browser: Browser, site: Path, width: int):
     for name in pages(site):
         with visit(browser, f"{site.as_uri()}/{name}", width=width, height=800) as seen:

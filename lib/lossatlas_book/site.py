@@ -94,7 +94,7 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     scenes = []
     for name, path in executed.items():
         notebook = tidy(chapters.read(path))
-        nbformat.write(publish.without_scenes(notebook), source / NOTEBOOKS / f"{name}.ipynb")
+        nbformat.write(publish.without_data(notebook), source / NOTEBOOKS / f"{name}.ipynb")
         notebook.cells.append(again(root, name, notebook=notebook))
         # Sphinx puts what is in book/_static into the site's _static, which is above the pages.
         try:
