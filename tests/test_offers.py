@@ -79,3 +79,15 @@ def test_what_is_no_picture_stays(tmp_path, text):
             return text
 
     assert published(tmp_path, Shown()) == text
+
+
+def test_a_notebook_to_take_away_keeps_its_pictures_and_nothing_heavy():
+    scene = scenes.scene(surface(), title="A bowl")
+    outputs = [new_output("display_data", {"text/html": one._repr_html_()}) for one in (scene, scene)]
+    notebook = new_notebook(cells=[new_code_cell("", outputs=outputs)])
+    light = publish.without_data(notebook)
+    assert notebook.cells[0].outputs == outputs
+    text = light.cells[0].outputs[0].data["text/html"]
+    assert "<script" not in text and "x-netcdf" not in text and "How it was made" not in text
+    assert text.count("base64,") == 1 and "A bowl.</strong>" in text
+    assert len(text) < len(outputs[0].data["text/html"]) / 3

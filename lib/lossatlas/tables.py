@@ -50,7 +50,7 @@ class Table:
         return [dict(record) for record in self.records]
 
     def _repr_html_(self) -> str:
-        lines = ['<div class="la-scroll" style="overflow-x: auto">', f'<table class="{self.name}">']
+        lines = ['<div class="la-scroll" style="overflow-x: auto" tabindex="0">', f'<table class="{self.name}">']
         heads = "".join(f'<th scope="col">{html.escape(header)}</th>' for header in self.headers)
         lines += [f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
         for row, css in zip(self.rows, self.classes or [""] * len(self.rows), strict=True):

@@ -23,6 +23,7 @@ FIGURE = re.compile(r'<figure class="la-scene" data-scene="(?P<id>[0-9a-f]{12})"
 STILL = re.compile(r'(?<=src=")data:image/webp;base64,(?P<still>[A-Za-z0-9+/=\s]+)(?=")')
 STYLE = re.compile(r'\.textContent = "(?:[^"\\]|\\.)*"')
 ICONS = re.compile(r"\w+&&\[16,32,96,160,196\]\.forEach\(.{0,300}?\.appendChild\(\w+\)\}\)")
+SCRIPTS = re.compile(r'<script\b[^>]*class="la-[a-z]+"[^>]*>[^<]*</script>\s*')
 OFFERED = re.compile(r'<a download="[^"]*" href="data:[^"]*">[^<]*</a>\s*')
 DATA = re.compile(r'<script\b[^>]*class="la-data"[^>]*>(?P<data>[A-Za-z0-9+/=\s]*)</script>\s*')
 
@@ -71,7 +72,7 @@ def without_data(notebook: NotebookNode) -> NotebookNode:
     lies beside its pages (files to take away)."""
     copy = deepcopy(notebook)
     for data, kind, text in html_outputs(copy):
-        data[kind] = OFFERED.sub("", DATA.sub("", text))
+        data[kind] = OFFERED.sub("", SCRIPTS.sub("", text))
     return copy
 
 
