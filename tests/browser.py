@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import numpy as np
+import yaml
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Request
 
@@ -62,7 +63,7 @@ class Visit:
     def shot(self, figure: Locator, *, still: bool = False) -> np.ndarray:
         """A scene as it is to be seen, live or its still picture, as floats (height, width, 3); no labels."""
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        style = ".la-labels, .la-reset { visibility: hidden !important }"
+        style = ".la-labels, .la-reset, .la-cursor, .la-read { visibility: hidden !important }"
         if still:
             style += ".la-live { visibility: hidden !important } .la-still { opacity: 1 !important }"
         data = figure.locator(".la-view").screenshot(style=style, animations="disabled")
@@ -90,16 +91,18 @@ def page_of(htmls: Sequence[str], folder: Path) -> Path:
     cell = nbformat.v4.new_code_cell("", outputs=outputs)
     publish.publish_scenes(nbformat.v4.new_notebook(cells=[cell]), folder, page="page.ipynb")
     publish.publish_viewer(folder / "_static")
-    for name in ("scenes.js", "atlas.css"):
+    config = yaml.safe_load((STATIC.parent.parent / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
+    for name in (*config["html_css_files"], *config["html_js_files"]):
         (folder / "_static" / name).write_bytes((STATIC / name).read_bytes())
+    links = [f'<link rel="stylesheet" href="_static/{name}">' for name in config["html_css_files"]]
+    links += [f'<script src="_static/{name}" defer></script>' for name in config["html_js_files"]]
     body = "\n<p style='height:1500px'>Text.</p>\n".join(output.data["text/html"] for output in outputs)
     page = folder / "page.html"
     page.write_text(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Scenes</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<style>html[data-theme=dark] { --pst-color-background: #102030 }</style>"
-        '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/atlas.css">'
-        f'<script src="_static/scenes.js" defer></script></head><body>{body}</body></html>',
+        f'<link rel="icon" href="data:,">{"".join(links)}</head><body>{body}</body></html>',
         encoding="utf-8",
     )
     return page

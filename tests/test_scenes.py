@@ -288,7 +288,8 @@ def test_compared_scenes_share_box_colours_and_camera():
             assert np.abs(colours.setdefault(height, colour) - colour).max() <= 8
     cameras = [find(index(scene.vtksz())["scene"], "vtkOpenGLCamera") for scene in row]
     assert cameras[0]["properties"] == cameras[1]["properties"]
-    assert row._repr_html_().startswith('<div class="la-scenes">')
+    assert row._repr_html_().startswith('<div class="la-controls"></div>\n<div class="la-scenes">')
+    assert row._repr_html_().count("la-controls") == 1
     assert row._repr_html_().count("<figure") == 2
 
 
@@ -456,6 +457,23 @@ def test_the_scene_for_the_page_is_small_and_always_the_same():
     assert any(np.array_equal(found, np.ravel(mesh.points)) for found in points)
 
 
+def test_even_a_rough_surface_with_its_readings_is_a_small_file():
+    rough = surface(lambda a, b: np.random.default_rng(0).random(a.shape), points=51)
+    html = scenes.scene(rough.assign(accuracy=rough.loss), height="linear", resolution=101)._repr_html_()
+    packed = re.search(r'class="la-data">([^<]+)</script>', html)[1]
+    readings = re.search(r'class="la-readings">([^<]+)</script>', html)[1]
+    assert len(packed) + len(readings) < 400_000  # noise; the roughest surface of the book takes 240 thousand
+
+
+def test_the_other_height_bounds_the_same_values():
+    frame = scenes.scene(surface(bowl, points=5), clip=2).frame
+    other = frame.switched()
+    assert (other.low, other.high) == pytest.approx((0.1, 2))
+    assert other.clip == other.high
+    assert (other.switched().low, other.switched().high) == pytest.approx((frame.low, frame.high))
+    assert scenes.scene(surface(lambda a, b: a, points=5), height="linear").frame.switched() is None
+
+
 def test_object_ids_of_different_scenes_never_meet():
     def ids(scene):
         return set(re.findall(r'"id": "([^"]+)"', json.dumps(index(scene.vtksz())["scene"])))
@@ -482,6 +500,10 @@ def test_the_html_carries_picture_data_labels_and_words():
     assert html.count('data-axis="x"') == 6  # five ticks and the name
     assert 'class="la-clip"' in html
     assert "la-clip" not in scenes.scene(surface(bowl))._repr_html_()
+    readings = json.loads(re.search(r'class="la-readings">([^<]+)</script>', html)[1])
+    found = np.frombuffer(base64.b64decode(readings["values"]["loss"]), np.float32).reshape(11, 11)
+    np.testing.assert_allclose(found, surface(bowl, points=11).loss, rtol=1e-6)
+    assert readings["alpha"] == pytest.approx(np.linspace(-1, 1, 11))
     other = scenes.scene(surface(bowl, points=11), title="other", height="linear", clip=2.0)
     assert other._repr_html_()[:60] != html[:60]
 
@@ -520,7 +542,8 @@ def test_published_scenes_are_files_and_the_page_refers_to_them(tmp_path):
     expected = {f"{name}.{kind}" for name in ids for kind in ("webp", "js")}
     assert {file.name for file in folder.iterdir()} == expected
     script = (folder / f"{ids[0]}.js").read_text()
-    packed = re.fullmatch(r'\(window\.laScenes \?\?= \{\}\)\["([0-9a-f]+)"\] = "(.*)";\n', script)
+    packed = re.fullmatch(r'\(window\.laScenes \?\?= \{\}\)\["([0-9a-f]+)"\] = \["(.*)", (\{.*\})\];\n', script)
+    assert list(json.loads(packed[3])["values"]) == ["loss"]
     assert packed[1] == ids[0]
     assert base64.b64decode(packed[2]) == scene.vtksz()
     assert Image.open(folder / f"{ids[0]}.webp").format == "WEBP"

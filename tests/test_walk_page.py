@@ -47,17 +47,19 @@ def yellow(shot: np.ndarray) -> np.ndarray:
 
 
 def test_the_page_carries_where_each_step_is(walked: scenes.Scene):
-    text = re.search(r'data-walk="([^"]+)"', walked._repr_html_())[1].replace("&quot;", '"')
-    data = json.loads(text)
-    assert data["name"] == "epoch" and data["at"] == ["0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5"]
+    text = re.search(r'data-about="([^"]+)"', walked._repr_html_())[1].replace("&quot;", '"')
+    about = json.loads(text)
+    data = about["walk"]
+    assert data["name"] == "epoch" and data["says"] == ["0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5"]
     found = np.array(data["points"])
     np.testing.assert_allclose(found[:, 0], path().alpha / 2, atol=1e-3)  # the box is half as wide as the grid
     np.testing.assert_allclose(found[:, 1], path().beta / 2, atol=1e-3)
-    ball = walked.parts[data["ball"]].mesh
+    ((at_ball,), (at_tube,)) = about["parts"]["end of the path"], about["parts"]["path"]
+    ball = walked.parts[at_ball].mesh
     np.testing.assert_allclose(ball.center, found[-1], atol=2e-3)
-    tube = walked.parts[data["tube"]].mesh
+    tube = walked.parts[at_tube].mesh
     rings = tube.points.reshape(-1, 8, 3).mean(axis=1)  # the middle of each ring is a point of the path
-    np.testing.assert_allclose(rings[:: data["rings"]], found, atol=1e-3)
+    np.testing.assert_allclose(rings[:: about["path"]["rings"]], found, atol=1e-3)
 
 
 def test_the_slider_moves_the_ball_and_the_path_ends_there(browser: Browser, address: str, walked: scenes.Scene):
@@ -93,7 +95,7 @@ def test_the_slider_moves_the_ball_and_the_path_ends_there(browser: Browser, add
 def test_the_button_plays_the_path_once_and_pauses(browser: Browser, address: str):
     with visit(browser, address) as seen:
         figure = seen.scene(seen.page.locator(".la-scene").first)
-        slider = figure.get_by_role("slider")
+        slider = figure.get_by_role("slider", name="Walk the path")
         whole = seen.shot(figure)
         figure.get_by_role("button", name="Play").click()
         # Pressed within the page, because on a slow machine the path may be at its end before a click arrives.
@@ -119,7 +121,7 @@ def test_only_a_scene_with_a_path_has_controls_and_none_without_webgl(
 ):
     with visit(browser, address) as seen:
         bare = seen.scene(seen.page.locator(".la-scene").nth(1))
-        assert bare.locator(".la-walk").count() == 0 and bare.get_by_role("slider").count() == 0
+        assert bare.locator(".la-walk").count() == 0 and bare.get_by_role("slider").count() == 1
         assert seen.problems == []
     with visit(browser, address, script=NO_WEBGL) as seen:
         figure = seen.scene(seen.page.locator(".la-scene").first, state="failed")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 
+from lossatlas import geometry
 from lossatlas.relief import Frame, Grid
 from lossatlas.stage import TALL, Label
 from lossatlas.tables import number
@@ -16,10 +18,15 @@ def labels(grid: Grid, frame: Frame) -> list[Label]:
         for value in _round_numbers(*span):
             found.append(Label(number(value), axis, (value - span[0]) / (span[1] - span[0]) - 0.5))
         found.append(Label(name, axis, 0.0, name=True))
+    return [*found, *heights(frame), Label(grid.name, "z", TALL + 0.07, name=True)]
+
+
+def heights(frame: Frame) -> list[Label]:
+    """Ticks of the height."""
+    found = []
     for value in _round_levels(frame):
         height = np.log10(value) if frame.log else value
         found.append(Label(number(value), "z", float(TALL * (height - frame.low) / (frame.high - frame.low))))
-    found.append(Label(grid.name, "z", TALL + 0.07, name=True))
     return found
 
 
@@ -77,7 +84,7 @@ def _percent(share: float) -> str:
     return "less than 1\u00a0%" if share < 0.01 else f"{100 * share:.0f}\u00a0%"
 
 
-def alt(grid: Grid, frame: Frame, title: str | None) -> str:
+def alt(surface: xr.Dataset, grid: Grid, frame: Frame, title: str | None) -> str:
     """The scene in words, from its numbers, for those who do not see it."""
     values = np.where(grid.finite, grid.values, np.nan)
     ends = []
@@ -90,4 +97,26 @@ def alt(grid: Grid, frame: Frame, title: str | None) -> str:
     text += f", on a logarithmic scale: {'; '.join(ends)}." if frame.log else f": {'; '.join(ends)}."
     if share := above(grid, frame):
         text += f" Cut flat at {number(frame.level(frame.high))}: {_percent(share)} of the grid."
-    return f"{title}. {text}" if title else text
+    text += f" {_shape(surface, grid)}"
+    return (f"{title}. {text}" if title else text).strip()
+
+
+def _shape(surface: xr.Dataset, grid: Grid) -> str:
+    """How the surface curves, how many low places it has, and how it rises to its edges."""
+    if min(grid.values.shape) < 3:
+        return ""
+    bent = geometry.nonconvex_share(surface, variable=grid.name)
+    if np.isnan(bent):
+        return ""
+    count = geometry.minima(surface, variable=grid.name)
+    if bent == 0:
+        said = "Convex: it curves upwards everywhere."
+    elif bent < 0.02:
+        said = f"Almost convex: it curves downwards on {_percent(bent)} of the grid."
+    else:
+        said = f"Not convex: in some direction it curves downwards on {_percent(bent)} of the grid."
+    said += " It has one low place." if count == 1 else f" It has {count} separate low places."
+    rim = np.concatenate([grid.values[[0, -1]].ravel(), grid.values[1:-1, [0, -1]].ravel()])
+    if (rim := rim[np.isfinite(rim)]).size:
+        said += f" At half of its edge it is above {number(np.median(rim))}."
+    return said

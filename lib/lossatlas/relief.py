@@ -6,7 +6,7 @@ The box is that of `lossatlas.stage`: alpha and beta from -1/2 to 1/2, the heigh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHADED = {"ambient": 0.36, "diffuse": 0.72, "specular": 0.15, "specular_power": 15}
 HEIGHTS = ("log", "linear")
+SURFACE, CONTOURS = "surface", "contours"  # roles of parts
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,21 @@ class Frame:
             for axis in ([grid.alphas for grid in grids], [grid.betas for grid in grids])
         ]
         return cls(*spans, float(low), float(high), float(high) if top > high else None, log)
+
+    @property
+    def scale(self) -> str:
+        return "log" if self.log else "linear"
+
+    @property
+    def other_scale(self) -> str:
+        return "linear" if self.log else "log"
+
+    def switched(self) -> Frame | None:
+        """The box of the same values at the other height; None where the lowest value has no logarithm."""
+        if not self.log and self.low <= 0:
+            return None
+        low, high = (10.0**self.low, 10.0**self.high) if self.log else np.log10([self.low, self.high]).tolist()
+        return replace(self, low=low, high=high, clip=None if self.clip is None else high, log=not self.log)
 
     def level(self, height: float) -> float:
         """The value (a loss, say) at a height."""
@@ -197,26 +213,31 @@ def surface_parts(grid: Grid, frame: Frame, *, contours: int, resolution: int) -
     sheet = pv.PolyData.from_regular_faces(points, faces(heights.shape)[~holes.ravel()])
     sheet.point_data["height"] = heights.ravel()
     sheet.point_data["slope"] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-    levels = np.linspace(frame.low, frame.high, contours + 2)[1:-1]
+    levels = contour_levels(frame, contours)
     shown, parts = sheet, []
     if frame.clip is not None:
         shown, cut = sheet.clip_scalar(scalars="height", value=frame.clip, both=True)
-        parts.append(Part(as_strips(_raised(cut, frame)), {"color": CLIPPED} | SHADED))
+        parts.append(Part(_raised(as_strips(cut), frame), {"color": CLIPPED} | SHADED))
         levels = np.append(levels, frame.clip)
-    raised = _raised(shown, frame)
-    strips = as_strips(raised)
-    strips.point_data["colour"] = matplotlib.colormaps[COLOURS](raised.points[:, 2] / TALL, bytes=True)[:, :3]
-    strips.set_active_scalars("colour")
-    strips.point_data.active_normals = rounded(raised["slope"], 6)
-    parts.append(Part(strips, SHADED))
+    # A page computes the logarithm of linear heights: near the floor of the box it needs them finer.
+    raised = _raised(as_strips(shown), frame, bits=12 if frame.log else 18)
+    raised.point_data["colour"] = matplotlib.colormaps[COLOURS](raised.points[:, 2] / TALL, bytes=True)[:, :3]
+    raised.set_active_scalars("colour")
+    raised.point_data.active_normals = rounded(shown["slope"], 6)
+    parts.append(Part(raised, SHADED, SURFACE))
     levels = levels[(levels > heights.min()) & (levels < heights.max())]
     if len(levels):
         lines = _raised(sheet.contour(levels, scalars="height"), frame)
-        parts.append(_tube(lines, radius=0.002, sides=4, color="#1f1f1f"))
+        parts.append(_tube(lines, radius=0.002, sides=3, color="#1f1f1f"))
     return [part for part in parts if part.mesh.n_cells]
 
 
-def walls(ticks: dict[str, list[float]]) -> Part:
+def contour_levels(frame: Frame, contours: int) -> np.ndarray:
+    """The heights of the contour lines, at equal steps between the floor and the ceiling of the box."""
+    return np.linspace(frame.low, frame.high, contours + 2)[1:-1]
+
+
+def walls(ticks: dict[str, list[float]], *, role: str, opacity: float = 0.4) -> Part:
     """The box: its edges and a line at every tick, drawn on the walls behind the surface only.
 
     The lines are thin strips that face outwards, and strips which face the viewer are not drawn; so the walls
@@ -241,13 +262,15 @@ def walls(ticks: dict[str, list[float]]) -> Part:
     points = np.concatenate(strips)
     mesh = pv.PolyData.from_regular_faces(points, np.arange(len(points)).reshape(-1, 4))
     mesh.points = rounded(points, 12)
-    return Part(mesh, {"color": "#808080", "lighting": False, "opacity": 0.4, "culling": "front"})
+    return Part(mesh, {"color": "#808080", "lighting": False, "opacity": opacity, "culling": "front"}, role)
 
 
-def _raised(mesh: pv.PolyData, frame: Frame) -> pv.PolyData:
-    """A flat mesh lifted to its point data `height`."""
+def _raised(mesh: pv.PolyData, frame: Frame, *, bits: int = 12) -> pv.PolyData:
+    """A flat mesh lifted to its point data `height`, which it loses with all others."""
     share = (mesh["height"] - frame.low) / (frame.high - frame.low)
-    mesh.points = np.column_stack([mesh.points[:, :2], TALL * np.clip(share, 0, 1)])
+    heights = rounded(TALL * np.clip(share, 0, 1), bits)
+    mesh.points = np.column_stack([rounded(mesh.points[:, :2], 12), heights])
+    mesh.clear_point_data()
     return mesh
 
 
@@ -257,20 +280,34 @@ def rounded(numbers: np.ndarray, bits: int) -> np.ndarray:
 
 
 def as_strips(mesh: pv.PolyData) -> pv.PolyData:
-    """The same shape as triangle strips, which take a third of the space; without point data."""
+    """The same shape and points as triangle strips, which take a third of the space; those of a flat mesh are longest.
+
+    Of the point data, `height` stays.
+    """
     import pyvista as pv
 
-    bare = pv.PolyData(rounded(mesh.points, 12), faces=mesh.triangulate().faces)
+    bare = pv.PolyData(mesh.points, faces=mesh.triangulate().faces)
+    if "height" in mesh.point_data:
+        bare.point_data["height"] = mesh["height"]
     return bare.strip()
 
 
 def _tube(lines: pv.PolyData, *, radius: float, sides: int, color: str) -> Part:
-    """Lines as thin tubes: a viewer on a page draws bare lines one pixel thin, however sharp the screen."""
+    """Lines as thin tubes: a viewer on a page draws bare lines one pixel thin, however sharp the screen.
+
+    Points without which a line moves by less than a third of a pixel are left out.
+    """
     import pyvista as pv
+    from vtkmodules.vtkFiltersCore import vtkDecimatePolylineFilter
 
     lines = lines.clean(tolerance=0.005, absolute=True) if lines.n_lines else lines
     tubes = pv.PolyData()
     if lines.n_lines:
-        drawn = lines.strip(join=True).tube(radius=radius, n_sides=sides)
+        thin = vtkDecimatePolylineFilter()
+        thin.SetInputData(lines.strip(join=True))
+        thin.SetTargetReduction(0.99)
+        thin.SetMaximumError(4e-7)  # a square, in lengths of the box
+        thin.Update()
+        drawn = pv.wrap(thin.GetOutput()).tube(radius=radius, n_sides=sides)
         tubes = pv.PolyData(rounded(drawn.points, 12), strips=drawn.strips)
-    return Part(tubes, {"color": color, "lighting": False})
+    return Part(tubes, {"color": color, "lighting": False}, CONTOURS)

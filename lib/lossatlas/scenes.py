@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyvista as pv
 
 SUFFIXES = (".vtp", ".vts")
+READINGS = ("loss", "accuracy")  # read out at a point, beside what is drawn
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Scene:
     clipped: float  # share of the grid's points that lie above the clip
     parts: tuple[Part, ...] = field(repr=False)
     labels: tuple[Label, ...] = field(repr=False)
+    other_ticks: tuple[Label, ...] = field(repr=False)  # of the height, were it linear instead of log, or the reverse
+    levels: tuple[float, ...] = field(repr=False)  # of the contour lines, as shares of the box
+    axes: tuple[np.ndarray, np.ndarray] = field(repr=False)  # alphas and betas of the grid
+    readings: Mapping[str, np.ndarray] = field(repr=False)  # (n_alpha, n_beta): what can be read out at its points
     track: Track | None = field(default=None, repr=False)  # of a path that can be walked
     data: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False)  # what it was made from, by name
     export_options: Mapping = field(default_factory=dict, repr=False)  # of `export`, for the same heights
@@ -72,7 +77,7 @@ class SceneRow(tuple[Scene, ...]):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        return f'<div class="la-scenes">\n{"".join(scene._repr_html_() for scene in self)}</div>\n'
+        return webscene.row(self)
 
 
 def scene(
@@ -197,15 +202,27 @@ def _scene(
         drawn, track, outside = track_parts(grid, frame, path, resolution=resolution)
         parts += drawn
         steps = path["alpha"].size
-    parts.append(relief.walls({axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"}))
+    other = frame.switched()
+    other_ticks = legend.heights(other) if other else []
+    ticks = {axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"}
+    parts.append(relief.walls(ticks, role="walls"))
+    if other_ticks:
+        hidden = ticks | {"z": [x.at for x in other_ticks]}
+        parts.append(relief.walls(hidden, role="other walls", opacity=0.0))
+    names = dict.fromkeys((grid.name, *(name for name in READINGS if name in surface)))
+    both = {name: surface[name] for name in names if set(surface[name].dims) == {"alpha", "beta"}}
     return Scene(
         title=title or "",
-        alt=alt or legend.alt(grid, frame, title),
+        alt=alt or legend.alt(surface, grid, frame, title),
         caption=legend.caption(grid, frame, contours=contours, steps=steps, outside=outside),
         frame=frame,
         clipped=legend.above(grid, frame),
         parts=tuple(parts),
         labels=tuple(labels),
+        other_ticks=tuple(other_ticks),
+        levels=tuple((relief.contour_levels(frame, contours) - frame.low) / (frame.high - frame.low)),
+        axes=(grid.alphas, grid.betas),
+        readings={name: np.asarray(values.transpose("alpha", "beta"), dtype=float) for name, values in both.items()},
         track=track,
         data={"surface": surface} if path is None else {"surface": surface, "path": path},
         export_options={

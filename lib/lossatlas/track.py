@@ -6,6 +6,7 @@ The tube's rings follow the path, so that a viewer can draw it up to a step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,9 @@ from scipy.interpolate import RegularGridInterpolator
 
 from lossatlas.relief import SHADED, Frame, Grid, as_strips, interpolate, rounded
 from lossatlas.stage import Part
+
+if TYPE_CHECKING:
+    import pyvista as pv
 
 COLOUR = "#ffd21f"
 BETWEEN = 8  # rings from one step to the next, so that the tube follows the surface
@@ -34,8 +38,6 @@ class Track:
 def track_parts(grid: Grid, frame: Frame, path: xr.Dataset, *, resolution: int) -> tuple[list[Part], Track | None, int]:
     """The parts of a path, how to walk it (None where it leaves the grid or stands still), and how many steps lie off
     the grid."""
-    import pyvista as pv
-
     steps = np.stack([np.asarray(path[axis], dtype=float) for axis in ("alpha", "beta")], axis=1)
     alphas, betas, heights, _ = interpolate(grid, frame, resolution)
     height = RegularGridInterpolator((alphas, betas), heights, bounds_error=False)
@@ -52,8 +54,16 @@ def track_parts(grid: Grid, frame: Frame, path: xr.Dataset, *, resolution: int) 
         at = path[name].to_numpy() if name in path.variables else np.arange(len(steps))
         track = Track(points[::BETWEEN], name, tuple(float(value) for value in at))
     if inside[-1]:
-        parts.append(Part(as_strips(pv.Sphere(radius=BALL, center=points[-1])), {"color": COLOUR} | SHADED, END))
+        parts.append(Part(_ball(points[-1]), {"color": COLOUR} | SHADED, END))
     return parts, track, int((~inside[::BETWEEN]).sum())
+
+
+def _ball(centre: np.ndarray) -> pv.PolyData:
+    import pyvista as pv
+
+    mesh = as_strips(pv.Sphere(radius=BALL, center=centre))
+    mesh.points = rounded(mesh.points, 12)
+    return mesh
 
 
 def tube(points: np.ndarray) -> Part:

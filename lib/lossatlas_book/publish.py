@@ -26,6 +26,7 @@ ICONS = re.compile(r"\w+&&\[16,32,96,160,196\]\.forEach\(.{0,300}?\.appendChild\
 SCRIPTS = re.compile(r'<script\b[^>]*class="la-[a-z]+"[^>]*>[^<]*</script>\s*')
 OFFERED = re.compile(r'<a download="[^"]*" href="data:[^"]*">[^<]*</a>\s*')
 DATA = re.compile(r'<script\b[^>]*class="la-data"[^>]*>(?P<data>[A-Za-z0-9+/=\s]*)</script>\s*')
+READINGS = re.compile(r'<script\b[^>]*class="la-readings"[^>]*>(?P<readings>[^<]*)</script>\s*')
 
 
 def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> list[str]:
@@ -45,9 +46,9 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
 
     def publish(match: re.Match[str]) -> str:
         identity, html = match["id"], match[0]
-        still, data = STILL.search(html), DATA.search(html)
-        if not still or not data:
-            raise ValueError(f"{page}: scene {identity} does not carry a picture and 3-D data inside")
+        still, data, readings = STILL.search(html), DATA.search(html), READINGS.search(html)
+        if not still or not data or not readings:
+            raise ValueError(f"{page}: scene {identity} does not carry a picture, 3-D data and readings inside")
         base = Path(source, SCENES, identity)
         packed = "".join(data["data"].split())
         try:
@@ -56,11 +57,12 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
         except binascii.Error as error:
             raise ValueError(f"{page}: scene {identity} is damaged: {error}") from None
         write_whole(base.with_suffix(".webp"), picture)
-        write_whole(base.with_suffix(".js"), f'(window.laScenes ??= {{}})["{identity}"] = "{packed}";\n'.encode())
+        script = f'(window.laScenes ??= {{}})["{identity}"] = ["{packed}", {readings["readings"]}];\n'
+        write_whole(base.with_suffix(".js"), script.encode())
         found.append(identity)
         html = STILL.sub(f"{up}{SCENES}/{identity}.webp", html, count=1)
         html = html.replace("<figure ", f'<figure data-src="{up}{SCENES}/{identity}.js" ', 1)
-        return DATA.sub("", html, count=1)
+        return READINGS.sub("", DATA.sub("", html, count=1), count=1)
 
     for data, kind, text in html_outputs(notebook):
         data[kind] = FIGURE.sub(publish, text)

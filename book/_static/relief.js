@@ -1,0 +1,203 @@
+// The meshes of a scene at the logarithmic or the linear height, its path up to a step, and the values at its points.
+(() => {
+  "use strict";
+
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+  // A number for people, with three digits.
+  function say(value) {
+    if (!Number.isFinite(value)) return "not finite";
+    const [factor, power] = value.toExponential(2).split("e").map(Number);
+    const text = value && (power < -3 || power > 4) ? `${factor}·10^${power}` : String(Number(value.toPrecision(3)));
+    return text.replaceAll("-", "−");
+  }
+
+  // Which of the values is nearest to one.
+  function nearest(values, value) {
+    return values.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(values[best] - value) ? i : best), 0);
+  }
+
+  // The cell of an axis in which a value lies, and how far in; nothing outside the axis.
+  function locate(axis, value) {
+    let [low, high] = [0, axis.length - 1];
+    if (!(value >= axis[low] && value <= axis[high])) return null;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (axis[middle] <= value) low = middle;
+      else high = middle;
+    }
+    return [low, (value - axis[low]) / (axis[high] - axis[low])];
+  }
+
+  // Unit normals of a surface that is made of triangle strips and seen from above.
+  function shade(points, strips) {
+    const normals = new Float32Array(points.length);
+    for (let start = 1; start < strips.length; start += strips[start - 1] + 1) {
+      for (let k = start; k < start + strips[start - 1] - 2; k += 1) {
+        const [a, b, c] = [3 * strips[k], 3 * strips[k + 1], 3 * strips[k + 2]];
+        const [ux, uy, uz] = [points[b] - points[a], points[b + 1] - points[a + 1], points[b + 2] - points[a + 2]];
+        const [vx, vy, vz] = [points[c] - points[a], points[c + 1] - points[a + 1], points[c + 2] - points[a + 2]];
+        const z = ux * vy - uy * vx;
+        const sign = Math.sign(z);
+        for (const corner of [a, b, c]) {
+          normals[corner] += sign * (uy * vz - uz * vy);
+          normals[corner + 1] += sign * (uz * vx - ux * vz);
+          normals[corner + 2] += sign * z;
+        }
+      }
+    }
+    for (let i = 0; i < normals.length; i += 3) {
+      const length = Math.hypot(normals[i], normals[i + 1], normals[i + 2]) || 1;
+      for (let k = i; k < i + 3; k += 1) normals[k] /= length;
+    }
+    return normals;
+  }
+
+  // Between the logarithmic and the linear height every point only moves up or down, by a formula of its height.
+  function heights(about) {
+    const { low, high, tall, height } = about;
+    const [floor, ceiling] = height === "log" ? [10 ** low, 10 ** high] : [low, high];
+    const decades = Math.log(ceiling / floor);
+    const linear = (z) => (tall * Math.expm1((z / tall) * decades)) / Math.expm1(decades);
+    const log = (z) => (tall * Math.log1p((z / tall) * (ceiling / floor - 1))) / decades;
+    const same = (z) => z;
+    return {
+      lift: (wanted) => (wanted === height ? same : wanted === "log" ? log : linear),
+      of: (value, wanted) => {
+        if (!Number.isFinite(value)) return NaN; // a hole
+        const share = wanted === "log"
+          ? Math.log(Math.max(value / floor, 1)) / decades
+          : (value - floor) / (ceiling - floor);
+        return tall * clamp(share, 0, 1);
+      },
+    };
+  }
+
+  // The meshes of a scene as they came, and how to show them at another height and the path up to a step.
+  function shape(renderer, about, stops) {
+    const actors = renderer.getActors();
+    const of = (role) => (about.parts[role] ?? []).map((number) => actors[number]);
+    const mesh = (actor) => actor.getMapper().getInputData();
+    const { lift } = heights(about);
+    const { rings, sides, lift: above } = about.path;
+    const moved = ["surface", "contours", "path"].flatMap(of).map(mesh);
+    const came = new Map(moved.map((one) => [one, one.getPoints().getData().slice()]));
+    const [surface] = of("surface").map(mesh);
+    const colours = surface?.getPointData().getScalars().getData().slice();
+    const normals = surface?.getPointData().getNormals().getData().slice();
+    const [tube] = of("path").map(mesh);
+    const strips = tube?.getStrips().getData().slice(); // for each strip its number of points, then their numbers
+    const opacity = of("walls")[0].getProperty().getOpacity();
+    const [ball] = of("end of the path");
+    const [x1, x2, y1, y2, z1, z2] = ball ? mesh(ball).getBounds() : [];
+    const end = [(x1 + x2) / 2, (y1 + y2) / 2, (z1 + z2) / 2];
+
+    function paint(points) {
+      const painted = colours.slice();
+      for (let i = 0; i < points.length; i += 3) {
+        const place = clamp(points[i + 2] / about.tall, 0, 1) * (stops.length - 1);
+        const k = Math.min(Math.floor(place), stops.length - 2);
+        for (let c = 0; c < 3; c += 1) {
+          painted[i + c] = Math.round(stops[k][c] + (place - k) * (stops[k + 1][c] - stops[k][c]));
+        }
+      }
+      return painted;
+    }
+    function raise(wanted) {
+      const other = wanted !== about.height;
+      const to = lift(wanted);
+      const levels = [...about.levels, about.tall];
+      const centre = {
+        surface: (points, i) => points[i],
+        contours: (points, i) => levels[nearest(levels, points[i])],
+        path: (points, i) => {
+          const ring = i - 2 - ((i - 2) % (3 * sides));
+          let sum = 0;
+          for (let k = ring + 2; k < ring + 3 * sides; k += 3) sum += points[k];
+          return sum / sides - above;
+        },
+      };
+      for (const role of Object.keys(centre)) {
+        for (const one of of(role).map(mesh)) {
+          const points = came.get(one).slice();
+          if (other) {
+            for (let i = 2; i < points.length; i += 3) {
+              const middle = centre[role](came.get(one), i);
+              points[i] += to(middle) - middle;
+            }
+          }
+          one.getPoints().setData(points, 3);
+          if (role === "surface") {
+            one.getPointData().getScalars().setData(other ? paint(points) : colours.slice());
+            one.getPointData().getNormals().setData(other ? shade(points, one.getStrips().getData()) : normals.slice());
+          }
+          one.modified();
+        }
+      }
+      for (const actor of of("walls")) actor.getProperty().setOpacity(other ? 0 : opacity);
+      for (const actor of of("other walls")) actor.getProperty().setOpacity(other ? opacity : 0);
+    }
+    function stretch(tall) {
+      for (const actor of actors) if (actor !== ball) actor.setScale(1, 1, tall);
+    }
+    // The ball at a step (the last one without), and the tube as far as the ball has come.
+    function walk(step, wanted, tall) {
+      if (about.walk && strips) {
+        const cells = [];
+        for (let i = 0; i < strips.length; i += strips[i] + 1) {
+          const length = Math.min(strips[i], 2 * (rings * step + 1));
+          if (length > 2) cells.push(length, ...strips.subarray(i + 1, i + 1 + length));
+        }
+        tube.getStrips().setData(strips.constructor.from(cells));
+        tube.modified();
+      }
+      const [x, y, z] = about.walk?.points[step] ?? end;
+      ball?.setPosition(x - end[0], y - end[1], (lift(wanted)(z - above) + above) * tall - end[2]);
+    }
+    return { raise, stretch, walk };
+  }
+
+  // What stands at the points of the surface's own grid, and which of them a line from the eye meets first.
+  function readout(about, { alpha, beta, values }) {
+    const read = Object.entries(values).map(([name, packed]) => {
+      const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+      return [name, new Float32Array(bytes.buffer)];
+    });
+    const { of } = heights(about);
+    const share = (value, [low, high]) => (value - low) / (high - low) - 0.5;
+    const back = (x, [low, high]) => low + (x + 0.5) * (high - low);
+    const z = (i, j, height) => of(read[0][1][i * beta.length + j], height);
+
+    function height([x, y], wanted) {
+      const [a, b] = [locate(alpha, back(x, about.alpha)), locate(beta, back(y, about.beta))];
+      if (!a || !b) return NaN;
+      const [[i, s], [j, t]] = [a, b];
+      const [near, far] = [0, 1].map((k) => (1 - t) * z(i + k, j, wanted) + t * z(i + k, j + 1, wanted));
+      return (1 - s) * near + s * far;
+    }
+    return {
+      // The grid point [i, j] that is first under a line of points, or nothing.
+      under(line, wanted) {
+        let before = false; // whether the last point was above the surface
+        for (const point of line) {
+          const over = point[2] - height(point, wanted);
+          if (before && over <= 0) {
+            return [nearest(alpha, back(point[0], about.alpha)), nearest(beta, back(point[1], about.beta))];
+          }
+          before = over > 0;
+        }
+        return null;
+      },
+      find: ([a, b]) => [nearest(alpha, a), nearest(beta, b)],
+      step: ([i, j], di, dj) => [clamp(i + di, 0, alpha.length - 1), clamp(j + dj, 0, beta.length - 1)],
+      spot: ([i, j]) => [alpha[i], beta[j]],
+      point: ([i, j], wanted) => [share(alpha[i], about.alpha), share(beta[j], about.beta), z(i, j, wanted)],
+      text([i, j]) {
+        const said = read.map(([name, all]) => `${name} ${say(all[i * beta.length + j])}`);
+        return `α ${say(alpha[i])}, β ${say(beta[j])}: ${said.join(", ")}`;
+      },
+    };
+  }
+
+  window.laRelief = { shape, readout };
+})();
