@@ -204,7 +204,7 @@ def test_a_scene_whose_data_is_missing_or_broken_stays_a_picture(browser: Browse
     data = page_of_scenes / name
     whole = data.read_text()
     try:
-        data.write_text(whole.replace(' = "', ' = "AAAA'))
+        data.write_text(whole.replace(' = ["', ' = ["AAAA'))
         with visit(browser, address) as seen:
             seen.scene(seen.page.locator(".la-scene").first, state="failed", patience=60)
             figure = seen.page.locator(".la-scene").first
