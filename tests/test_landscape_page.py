@@ -146,10 +146,10 @@ def test_the_height_switches_to_what_the_surface_is_there(browser: Browser, addr
             assert (found["normals"].reshape(-1, 3) * normal).sum(axis=1)[middle].min() > 0.97
             u, v, w = found["lines"].reshape(-1, 3).T
             assert np.abs(w - TALL * (np.minimum(formula(2 * u, 2 * v), high) - low) / (high - low)).max() < 0.02
-        ticks = seen.page.locator(".la-scene").first.locator('.la-labels [data-axis="z"].la-tick:visible')
+        ticks = seen.page.locator(".la-scene").first.locator('.la-labels [data-axis="z"].la-tick:not([hidden])')
         linear = scenes.scene(surface(bowl), height="linear", clim=(low, high), resolution=11)
         assert ticks.all_text_contents() == [x.text for x in linear.labels if x.axis == "z" and not x.name]
-        bar = first.locator(".la-scale span:visible")
+        bar = first.locator(".la-scale span:not([hidden])")
         assert bar.all_text_contents() == ticks.all_text_contents()
         assert "linear" in first.locator(".la-words").evaluate("one => getComputedStyle(one, '::after').content")
         changed = seen.shot(first)
