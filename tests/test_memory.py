@@ -36,7 +36,7 @@ def test_passes_are_as_large_as_the_bound_lets_them_be():
     plane, grid = la.random_plane(model), np.linspace(-1, 1, 3)
     free = la.evaluate(model, plane, data, alphas=grid, progress=False)
     weights = 4 * sum(parameter.numel() for parameter in model.parameters())
-    for samples in (4, 64):
+    for samples in (32, 256):
         bound = samples * 2 * 512 * 4 + 2 * weights + 12_000  # two hidden activations, the weights of two points
         surface = la.evaluate(model, plane, data, alphas=grid, memory=bound, progress=False)
         taken = int(surface.strategy.split(" samples")[0].split()[-1])
