@@ -8,6 +8,7 @@ time is the same at every point, are timed on some points of the grid, spread ov
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
 import statistics
@@ -33,11 +34,13 @@ EVALUATE = {
     "evaluate, bfloat16": {"precision": "bfloat16"},
     "evaluate, adaptive": {"method": "adaptive"},
 }
+LOOP = "loop, batches of 128"
 PEERS: dict[str, Callable] = {
-    "loop, batches of 128": lambda case, points: plain_loop(case, points, batch=128),
+    LOOP: lambda case, points: plain_loop(case, points, batch=128),
     "loop, all at once": lambda case, points: plain_loop(case, points, batch=len(case.data[0])),
-    "loss-landscapes": loss_landscapes,
 }
+if importlib.util.find_spec("loss_landscapes"):  # `make bench` installs it
+    PEERS["loss-landscapes"] = loss_landscapes
 
 
 def spread(case: Case, count: int) -> np.ndarray:
@@ -88,7 +91,7 @@ def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[
         say(f"  {key}, turn {turn + 1}: " + ", ".join(f"{n} {1e3 * s[-1]:.3g} ms" for n, s in seconds.items()))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     values = surfaces["evaluate"].loss.values.ravel()
-    loop = losses["loop, batches of 128"]
+    loop = losses[LOOP]
     reference = np.array(list(loop.values()))
     chosen = list(loop)
     span = float(np.ptp(values))
@@ -126,7 +129,7 @@ def table(run: dict) -> str:
         for name, taken in result["seconds"].items():
             rate = result["operations"] / taken
             error = f", error {result['errors'][name]:.1e}" if name in result["errors"] else ""
-            times = ratio(result, name, "loop, batches of 128")
+            times = ratio(result, name, LOOP)
             lines.append(
                 f"  {name:22} {1e3 * taken:9.3f} ms a point  {times:6.2f} × loop  {rate / 1e9:6.1f} GFLOP/s = "
                 f"{100 * rate / best:4.0f} % of float32  peak {result['peak_bytes'][name] / 1e6:6.0f} MB{error}"
@@ -135,9 +138,9 @@ def table(run: dict) -> str:
             f"  {result['strategies']['evaluate']}; adaptive: {100 * result['evaluated_share']:.1f} % evaluated"
         )
     for name in EVALUATE:
-        over_loop = [ratio(r, name, "loop, batches of 128") for r in run["workloads"].values()]
+        over_loop = [ratio(r, name, LOOP) for r in run["workloads"].values()]
         over_best = [min(ratio(r, name, p) for p in PEERS) for r in run["workloads"].values()]
-        over_rest = [min(ratio(r, name, p) for p in PEERS if "128" not in p) for r in run["workloads"].values()]
+        over_rest = [min(ratio(r, name, p) for p in PEERS if p != LOOP) for r in run["workloads"].values()]
         means = [statistics.geometric_mean(found) for found in (over_loop, over_rest, over_best)]
         lines.append(
             f"\n{name}: geometric mean {means[0]:.2f} × the loop (least {min(over_loop):.2f}), "
