@@ -132,7 +132,7 @@ def evaluate(
     How:
 
     - ``method``: ``"grid"`` evaluates every point, ``"adaptive"`` as few as the surface's smoothness allows (most
-      often a tenth) and interpolates the others to within 1 % of its range: see :mod:`lossatlas.adaptive`.
+      often a tenth) and interpolates the others to within 1 % of its range: see ``lossatlas.adaptive``.
     - ``precision``: ``"bfloat16"`` computes products in it, where the machine has such arithmetic; by default in
       the precision of the weights.
     - ``device``: ``"auto"`` is CUDA where there is one; ``progress``: a bar with the time left, on stderr.
