@@ -34,6 +34,8 @@ def violations(page: Page, options: dict | None = None) -> list[str]:
 def test_axe_finds_nothing_on_any_page_light_dark_and_narrow(browser: Browser, site: Path):
     axe, wrong = AXE.read_text(encoding="utf-8"), []
     for name in pages(site):
+        if name == "index.html":  # leads on at once
+            continue
         with visit(browser, f"{site.as_uri()}/{name}", color_scheme="light") as seen:
             seen.page.evaluate(axe)
             wrong += violations(seen.page)
@@ -64,6 +66,7 @@ def test_the_tab_key_reaches_everything_shows_where_it_is_and_leaves_again(brows
         expected = page.evaluate(
             """selector => {
               const all = [...document.querySelectorAll(selector)].filter((one) => one.tabIndex >= 0 && !one.disabled
+                && !(one.type === "radio" && !one.checked)  // the arrow keys lead there
                 && one.checkVisibility({ visibilityProperty: true }) && !one.closest("[inert], dialog:not([open])"));
               all.forEach((one, number) => { one.dataset.number = number; });
               return all.length;
