@@ -241,7 +241,7 @@ def test_a_path_lies_just_above_the_surface_from_its_first_to_its_last_step():
     on_surface = TALL * (bowl(2 * x, 2 * y) - 0.1) / 5
     assert np.abs(z - on_surface - 0.006).max() < 0.02
     assert np.abs(2 * x - 0.9).min() < 0.02
-    assert "the path of 12 steps;" in scene.caption
+    assert "the path, 12 points;" in scene.caption
 
 
 def test_steps_off_the_grid_are_left_out_and_counted():
@@ -625,3 +625,26 @@ def test_pytorch_can_be_used_after_a_scene_was_drawn():
         "torch.optim.SGD([torch.zeros(1, requires_grad=True)])\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_arrays_that_are_stored_once_are_described_alike_wherever_they_are_used():
+    """Walls with equally many lines have equal cells: what one says of them holds for the other."""
+
+    def descriptions(node):
+        if isinstance(node, dict):
+            if "hash" in node and "dataType" in node:
+                yield node["hash"], node["dataType"]
+            for value in node.values():
+                yield from descriptions(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from descriptions(value)
+
+    shared = 0
+    for top in (1.0, 2.0, 3.0, 4.0, 5.0, 8.0):
+        packed = index(scenes.scene(surface(lambda a, b: a**2 + b**2), clim=(0.01, top), height="linear").vtksz())
+        used = list(descriptions(packed["scene"]))
+        for name, kind in used:
+            assert packed["hashes"][name]["type"] == kind
+        shared += len(used) - len(dict(used))
+    assert shared > 0

@@ -72,7 +72,7 @@ def caption(grid: Grid, frame: Frame, *, contours: int, steps: int = 0, outside:
         said.append(f"Holes: {_points(missing)} of the grid without a finite value.")
     if steps:
         off = f", {outside} of them off the grid" if outside else ""
-        said.append(f"Yellow: the path of {steps} steps{off}; the ball is its end.")
+        said.append(f"Yellow: the path, {steps} points{off}; the ball is its end.")
     return " ".join(said)
 
 

@@ -53,12 +53,14 @@ def vtksz(parts: Sequence[Part]) -> bytes:
         entry["hash"]: {**entry, "content": context.get_cached_data_array(entry["hash"], False)}
         for entry in extract_array_hash(scene)
     }
-    for cells in _cell_arrays(scene):  # numbers of points: halved
+    for cells in _cell_arrays(scene):  # numbers of points: halved; equal arrays are stored once for all who use them
         packed = arrays[cells["hash"]]
-        numbers = np.frombuffer(base64.b64decode(packed["content"]), np.int32)
-        if packed["type"] == cells["dataType"] == "Int32Array" and numbers.max(initial=0) < 2**16:
-            packed["content"] = base64.b64encode(numbers.astype("<u2").tobytes()).decode()
-            cells["dataType"] = packed["type"] = "Uint16Array"
+        if packed["type"] == "Int32Array":
+            numbers = np.frombuffer(base64.b64decode(packed["content"]), np.int32)
+            if numbers.max(initial=0) < 2**16:
+                packed["content"] = base64.b64encode(numbers.astype("<u2").tobytes()).decode()
+                packed["type"] = "Uint16Array"
+        cells["dataType"] = packed["type"]
     text = json.dumps({"scene": scene, "hashes": arrays})
     short: dict[str, str] = {}
     text = re.sub(r'(?<=["{])[0-9a-f]{16}(?=["}-])', lambda match: short.setdefault(match[0], f"@{len(short)}@"), text)
