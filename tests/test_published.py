@@ -49,10 +49,15 @@ def groups(path: Path) -> list[xr.Dataset]:
     return [xr.load_dataset(path, engine="h5netcdf", group=name) for name in names or [None]]
 
 
+DRAWN_BY_HAND = {"book/your_network.html", "book/long_runs.html"}  # they have figures of plain Matplotlib too
+
+
 def test_every_picture_can_be_taken_away_and_says_where_it_came_from(site: Path):
     assert len(pictures(site)) > 50
     for name, picture in pictures(site):
         files = {text: file(site, name, address) for _, address, text in LINK.findall(picture)}
+        if not files and name in DRAWN_BY_HAND:
+            continue
         expected = {"Data (NetCDF)", "Picture (PNG)"} | ({"ParaView (VTK)"} if "la-scene" in picture else set())
         assert set(files) == expected, (name, picture[:300])
         assert "<summary>How it was made</summary>" in picture, (name, picture[-600:])
@@ -71,9 +76,10 @@ def test_a_scenes_files_hold_the_numbers_that_are_stored(site: Path, root: Path)
         mesh = pv.read(files["ParaView (VTK)"])
         loss = mesh.point_data["loss"].reshape(surface.sizes["alpha"], surface.sizes["beta"], order="F")
         np.testing.assert_array_equal(loss, surface.loss.transpose("alpha", "beta"))
-        for stored in (root / "data" / "results").glob(f"*/{surface.attrs.get('key')}.nc"):
-            assert f"{stored.name}</dd>" in picture
-            np.testing.assert_array_equal(xr.load_dataset(stored, engine="h5netcdf").loss, surface.loss)
+        if found := list((root / "data" / "results").glob(f"*/{surface.attrs.get('key')}.nc")):
+            assert f"{found[0].name}</dd>" in picture
+            stored = [xr.load_dataset(path, engine="h5netcdf").loss for path in found]  # two chapters may have it
+            assert any(np.array_equal(one, surface.loss, equal_nan=True) for one in stored)
             compared += 1
     assert compared > 10
 
@@ -113,7 +119,8 @@ def test_the_gallery_leads_to_every_scene_of_the_book(browser: Browser, site: Pa
             menu.select_option("")
         assert seen.page.locator(".la-gallery > li:visible").count() == len(leads)
         cards.first.click()
-        assert seen.page.locator(f"#{leads[0][1]}").is_visible() and seen.problems == []
+        seen.page.locator(f"#{leads[0][1]}").wait_for()
+        assert seen.problems == []
     with visit(browser, f"{site.as_uri()}/book/gallery.html", java_script_enabled=False) as seen:
         assert seen.page.locator(".la-gallery > li:visible").count() == len(leads)
         assert not seen.page.locator(".la-filters").is_visible()
@@ -122,6 +129,9 @@ def test_the_gallery_leads_to_every_scene_of_the_book(browser: Browser, site: Pa
 def test_every_page_has_a_strict_policy_and_keeps_to_it(browser: Browser, site: Path):
     for name in pages(site):
         page = (site / name).read_text("utf-8")
+        if name == "index.html":  # leads on at once
+            assert "<script" not in page
+            continue
         policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)"', page)
         assert "<script" not in page[: policy.start()]  # it holds for what comes after it
         assert not re.search(r"https?:|unsafe-eval|script-src[^;]*unsafe-inline|\*", policy[1])
