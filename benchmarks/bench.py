@@ -18,12 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lossatlas as la
 from lossatlas.files import written_whole
-from machine import describe, peak_memory, rates
+from machine import describe, rates
 from peers import loss_landscapes, plain_loop
 from workloads import WORKLOADS, Case, make
 
@@ -49,27 +50,25 @@ def spread(case: Case, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
 
 
-def time_peer(peer: Callable, case: Case) -> tuple[float, dict[int, float], int | None]:
-    """(seconds a point, losses by index, peak bytes)."""
+def time_peer(peer: Callable, case: Case) -> tuple[float, dict[int, float]]:
+    """(seconds a point, losses by index)."""
     pairs = [(float(a), float(b)) for a in case.grid for b in case.grid]
     start = time.perf_counter()
     peer(case, [pairs[0]])
     count = max(PEER_POINTS, math.ceil(PEER_SECONDS / (time.perf_counter() - start)))
     chosen = spread(case, count)
     start = time.perf_counter()
-    found, peak = peak_memory(lambda: peer(case, [pairs[i] for i in chosen]))
-    return (time.perf_counter() - start) / len(chosen), dict(zip(chosen.tolist(), found, strict=True)), peak
+    found = peer(case, [pairs[i] for i in chosen])
+    return (time.perf_counter() - start) / len(chosen), dict(zip(chosen.tolist(), found, strict=True))
 
 
-def time_evaluate(case: Case, options: dict) -> tuple[float, object, int | None]:
-    """(seconds a point of the grid, the surface, peak bytes)."""
+def time_evaluate(case: Case, options: dict) -> tuple[float, xr.Dataset]:
+    """(seconds a point of the grid, the surface)."""
     start = time.perf_counter()
-    surface, peak = peak_memory(
-        lambda: la.evaluate(
-            case.model, case.plane, case.data, loss=case.loss, alphas=case.grid, progress=False, **options
-        )
+    surface = la.evaluate(
+        case.model, case.plane, case.data, loss=case.loss, alphas=case.grid, progress=False, **options
     )
-    return (time.perf_counter() - start) / len(case.grid) ** 2, surface, peak
+    return (time.perf_counter() - start) / len(case.grid) ** 2, surface
 
 
 def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[[str], object] = print) -> dict:
@@ -77,17 +76,14 @@ def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[
     workload = WORKLOADS[key]
     case = make(workload, points=points)
     seconds: dict[str, list[float]] = {name: [] for name in (*PEERS, *EVALUATE)}
-    peaks: dict[str, list[int]] = {name: [] for name in seconds}
     surfaces, losses = {}, {}
     for turn in range(repeats):
         for name, peer in PEERS.items():
-            taken, losses[name], peak = time_peer(peer, case)
+            taken, losses[name] = time_peer(peer, case)
             seconds[name].append(taken)
-            peaks[name].append(peak or 0)
         for name, options in EVALUATE.items():
-            taken, surfaces[name], peak = time_evaluate(case, options)
+            taken, surfaces[name] = time_evaluate(case, options)
             seconds[name].append(taken)
-            peaks[name].append(peak or 0)
         say(f"  {key}, turn {turn + 1}: " + ", ".join(f"{n} {1e3 * s[-1]:.3g} ms" for n, s in seconds.items()))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     values = surfaces["evaluate"].loss.values.ravel()
@@ -103,7 +99,6 @@ def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[
         "operations": case.operations,
         "seconds": medians,
         "all_seconds": seconds,
-        "peak_bytes": {name: max(found) for name, found in peaks.items()},
         "errors": errors,
         "strategies": {name: surface.strategy for name, surface in surfaces.items()},
         "evaluated_share": float(surfaces["evaluate, adaptive"].evaluated.mean()),
@@ -132,7 +127,7 @@ def table(run: dict) -> str:
             times = ratio(result, name, LOOP)
             lines.append(
                 f"  {name:22} {1e3 * taken:9.3f} ms a point  {times:6.2f} × loop  {rate / 1e9:6.1f} GFLOP/s = "
-                f"{100 * rate / best:4.0f} % of float32  peak {result['peak_bytes'][name] / 1e6:6.0f} MB{error}"
+                f"{100 * rate / best:4.0f} % of float32{error}"
             )
         lines.append(
             f"  {result['strategies']['evaluate']}; adaptive: {100 * result['evaluated_share']:.1f} % evaluated"

@@ -1,4 +1,4 @@
-"""What the machine can do at best, and how much memory a call takes."""
+"""What the machine is, and can do at best."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import torch
 
 SIDE = 2048  # of the square matrices
 SECONDS = 1.0  # that each rate is measured for
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def describe() -> dict[str, str]:
@@ -56,17 +55,3 @@ def fastest(function: Callable) -> float:
         function()
         best = min(best, time.perf_counter() - start)
     return best
-
-
-def peak_memory(function: Callable) -> tuple[object, int | None]:
-    """What a call returns, and the bytes by which the process was larger in it than before; None where unknown."""
-    if not RESET.exists():
-        return function(), None
-    RESET.write_text("5")  # the peak begins anew
-    before = _status("VmRSS")
-    result = function()
-    return result, max(0, _status("VmHWM") - before)
-
-
-def _status(name: str) -> int:
-    return 1024 * int(re.search(rf"{name}:\s+(\d+)", STATUS.read_text())[1])
