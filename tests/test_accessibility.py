@@ -43,6 +43,7 @@ def test_axe_finds_nothing_on_any_page_light_dark_and_narrow(browser: Browser, s
             seen.page.wait_for_timeout(300)  # colours change over a moment
             wrong += violations(seen.page, IN_THE_DARK)
             seen.page.set_viewport_size({"width": 390, "height": 800})
+            seen.page.wait_for_timeout(800)  # the theme makes what scrolls focusable a moment after a change of size
             wrong += violations(seen.page, ON_A_PHONE)
     assert wrong == []
 
