@@ -457,14 +457,6 @@ def test_the_scene_for_the_page_is_small_and_always_the_same():
     assert any(np.array_equal(found, np.ravel(mesh.points)) for found in points)
 
 
-def test_even_a_rough_surface_with_its_readings_is_a_small_file():
-    rough = surface(lambda a, b: np.random.default_rng(0).random(a.shape), points=51)
-    html = scenes.scene(rough.assign(accuracy=rough.loss), height="linear", resolution=101)._repr_html_()
-    packed = re.search(r'class="la-data">([^<]+)</script>', html)[1]
-    readings = re.search(r'class="la-readings">([^<]+)</script>', html)[1]
-    assert len(packed) + len(readings) < 400_000  # noise; the roughest surface of the book takes 240 thousand
-
-
 def test_the_other_height_bounds_the_same_values():
     frame = scenes.scene(surface(bowl, points=5), clip=2).frame
     other = frame.switched()
