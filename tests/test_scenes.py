@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lossatlas import scenes, stage
+from lossatlas.relief import LINES
 from lossatlas.stage import CLIPPED, TALL
 from lossatlas_book import publish
 
@@ -457,6 +458,39 @@ def test_the_scene_for_the_page_is_small_and_always_the_same():
     assert any(np.array_equal(found, np.ravel(mesh.points)) for found in points)
 
 
+def test_even_a_rough_surface_with_its_readings_is_a_small_file():
+    rough = surface(lambda a, b: np.random.default_rng(0).random(a.shape), points=51)
+    html = scenes.scene(rough.assign(accuracy=rough.loss), height="linear", resolution=101)._repr_html_()
+    packed = re.search(r'class="la-data">([^<]+)</script>', html)[1]
+    readings = re.search(r'class="la-readings">([^<]+)</script>', html)[1]
+    assert len(packed) + len(readings) < 400_000  # noise; the roughest surface of the book takes 300 thousand
+
+
+@pytest.mark.parametrize("waves", [0.5, 8])
+def test_contour_lines_are_as_many_as_a_surface_can_carry(waves):
+    """The lines' length, measured on the mesh, against the bound; a smooth surface has all that were asked for."""
+    wavy = surface(lambda a, b: 2 + np.sin(waves * np.pi * a) * np.cos(waves * np.pi * b), points=101)
+    scene = scenes.scene(wavy, height="linear", contours=12)
+    sheet = pv.StructuredGrid(*np.meshgrid(wavy.alpha, wavy.beta, indexing="ij"), np.zeros((101, 101)))
+    sheet["height"] = wavy.loss.to_numpy().ravel(order="F")
+    low, high = sheet["height"].min(), sheet["height"].max()
+
+    def length(levels):
+        lines = sheet.contour(np.linspace(low, high, levels + 2)[1:-1], scalars="height")
+        return lines.compute_cell_sizes()["Length"].sum() / 2  # the box's side is 1, the grid's 2
+
+    drawn = len(scene.levels)
+    assert f"with {drawn} contour lines" in scene.caption
+    if waves < 1:
+        assert drawn == 12
+    else:
+        assert drawn < 12
+        assert length(drawn) < LINES * 1.05
+        assert length(drawn + 2) > LINES * 0.95
+    beside = scenes.compare({"smooth": surface(bowl), "wavy": wavy}, height="linear")
+    assert len({len(scene.levels) for scene in beside}) == 1
+
+
 def test_the_other_height_bounds_the_same_values():
     frame = scenes.scene(surface(bowl, points=5), clip=2).frame
     other = frame.switched()
@@ -524,7 +558,7 @@ def test_published_scenes_are_files_and_the_page_refers_to_them(tmp_path):
     assert stream.text == "figure la-scene"
     assert other.data["text/html"] == "<b>no scene</b>"
     html = one.data["text/html"]
-    assert "base64" not in html
+    assert ";base64," not in html.partition('<div class="la-offer">')[0]  # files to take away are published next
     assert f'src="../_static/scenes/{ids[0]}.webp"' in html
     assert f'<figure data-src="../_static/scenes/{ids[0]}.js" class="la-scene"' in html
     assert "<strong>Bowl.</strong>" in html

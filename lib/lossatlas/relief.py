@@ -14,6 +14,7 @@ import xarray as xr
 from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
 from scipy.ndimage import distance_transform_edt
 
+from lossatlas.meshes import as_strips, rounded, tube
 from lossatlas.stage import CLIPPED, COLOURS, TALL, Part
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SHADED = {"ambient": 0.36, "diffuse": 0.72, "specular": 0.15, "specular_power": 15}
 HEIGHTS = ("log", "linear")
 SURFACE, CONTOURS = "surface", "contours"  # roles of parts
+LINES = 40.0  # sides of the box that all contour lines on a surface are long at most: more of them hide it
 
 
 @dataclass(frozen=True)
@@ -228,8 +230,24 @@ def surface_parts(grid: Grid, frame: Frame, *, contours: int, resolution: int) -
     levels = levels[(levels > heights.min()) & (levels < heights.max())]
     if len(levels):
         lines = _raised(sheet.contour(levels, scalars="height"), frame)
-        parts.append(_tube(lines, radius=0.002, sides=3, color="#1f1f1f"))
+        parts.append(Part(tube(lines, radius=0.002, sides=3), {"color": "#1f1f1f", "lighting": False}, CONTOURS))
     return [part for part in parts if part.mesh.n_cells]
+
+
+def legible_contours(grids: Sequence[Grid], frame: Frame, contours: int, resolution: int) -> int:
+    """How many of ``contours`` levels can be drawn on every grid before their lines crowd a rough surface.
+
+    The lines of n levels at equal steps 1/(n + 1) of the box's height are about (n + 1)·∫|∇h| long, by the coarea
+    formula, where h is the height as a share of the box.
+    """
+    lengths = []
+    for grid in grids:
+        alphas, betas, heights, holes = interpolate(grid, frame, resolution)
+        share = np.clip((heights - frame.low) / (frame.high - frame.low), 0, 1)
+        slopes = np.gradient(share, np.linspace(0, 1, len(alphas)), np.linspace(0, 1, len(betas)))
+        lengths.append(np.where(holes, 0, np.hypot(*slopes)[:-1, :-1]).mean())
+    longest = max(lengths)
+    return contours if (contours + 1) * longest <= LINES else max(1, int(LINES / longest) - 1)
 
 
 def contour_levels(frame: Frame, contours: int) -> np.ndarray:
@@ -272,42 +290,3 @@ def _raised(mesh: pv.PolyData, frame: Frame, *, bits: int = 12) -> pv.PolyData:
     mesh.points = np.column_stack([rounded(mesh.points[:, :2], 12), heights])
     mesh.clear_point_data()
     return mesh
-
-
-def rounded(numbers: np.ndarray, bits: int) -> np.ndarray:
-    """Rounded to multiples of 2^-bits, which changes nothing to be seen and halves a file."""
-    return (np.round(np.asarray(numbers, dtype=float) * 2**bits) / 2**bits).astype(np.float32)
-
-
-def as_strips(mesh: pv.PolyData) -> pv.PolyData:
-    """The same shape and points as triangle strips, which take a third of the space; those of a flat mesh are longest.
-
-    Of the point data, `height` stays.
-    """
-    import pyvista as pv
-
-    bare = pv.PolyData(mesh.points, faces=mesh.triangulate().faces)
-    if "height" in mesh.point_data:
-        bare.point_data["height"] = mesh["height"]
-    return bare.strip()
-
-
-def _tube(lines: pv.PolyData, *, radius: float, sides: int, color: str) -> Part:
-    """Lines as thin tubes: a viewer on a page draws bare lines one pixel thin, however sharp the screen.
-
-    Points without which a line moves by less than a third of a pixel are left out.
-    """
-    import pyvista as pv
-    from vtkmodules.vtkFiltersCore import vtkDecimatePolylineFilter
-
-    lines = lines.clean(tolerance=0.005, absolute=True) if lines.n_lines else lines
-    tubes = pv.PolyData()
-    if lines.n_lines:
-        thin = vtkDecimatePolylineFilter()
-        thin.SetInputData(lines.strip(join=True))
-        thin.SetTargetReduction(0.99)
-        thin.SetMaximumError(4e-7)  # a square, in lengths of the box
-        thin.Update()
-        drawn = pv.wrap(thin.GetOutput()).tube(radius=radius, n_sides=sides)
-        tubes = pv.PolyData(rounded(drawn.points, 12), strips=drawn.strips)
-    return Part(tubes, {"color": color, "lighting": False}, CONTOURS)

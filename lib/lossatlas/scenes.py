@@ -101,13 +101,15 @@ def scene(
     flatten the rest. `clim`, two values, sets the box and the colours instead of the surface's own range;
     what lies outside is cut. Points that are not finite are cut out with the cells around them. Between the
     grid's points the surface is a cubic spline, or linear where points are missing, on about `resolution`
-    points a side. `path` is a trajectory (variables alpha and beta over step), drawn on the surface; on a page it
-    can be walked step by step where all of it lies on the grid.
+    points a side; on a rough surface fewer than `contours` lines are drawn. `path` is a trajectory (variables
+    alpha and beta over step), drawn on the surface; on a page it can be walked step by step where all of it
+    lies on the grid.
 
     Raises ValueError for a surface that cannot be drawn and for arguments that do not fit it.
     """
     grid = Grid.of(surface, variable, height)
     frame = Frame.around([grid], clip, clim)
+    contours = relief.legible_contours([grid], frame, contours, resolution)
     return _scene(surface, grid, frame, contours, path, title, alt, resolution)
 
 
@@ -133,6 +135,7 @@ def compare(
         raise ValueError(f"paths has titles {sorted(unknown)} without a surface; expected some of {list(surfaces)}")
     grids = {title: Grid.of(surface, variable, height) for title, surface in surfaces.items()}
     frame = Frame.around(list(grids.values()), clip, clim)
+    contours = relief.legible_contours(list(grids.values()), frame, contours, resolution)
     return SceneRow(
         _scene(surfaces[title], grid, frame, contours, paths.get(title), title, None, resolution)
         for title, grid in grids.items()

@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
-from lossatlas.relief import SHADED, Frame, Grid, as_strips, interpolate, rounded
+from lossatlas.meshes import as_strips, rounded
+from lossatlas.relief import SHADED, Frame, Grid, interpolate
 from lossatlas.stage import Part
 
 if TYPE_CHECKING:
