@@ -1,5 +1,6 @@
 """memory=: what is measured is what a network is known to need, and an evaluation stays below it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,12 +65,16 @@ def test_a_bound_that_nothing_fits_names_what_is_needed():
 GROWTH = """
 import numpy as np, torch, lossatlas as la
 from torch import nn
+from lossatlas.compiling import trace_pass
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(8, 4096), nn.ReLU(), nn.Linear(4096, 3))
 data = torch.randn(8000, 8), torch.randint(0, 3, (8000,))
 plane = la.random_plane(model)
 few = data[0][:8], data[1][:8]
-la.evaluate(model, plane, few, alphas=[0, 1], memory=10**9, progress=False)  # what a first call loads
+# What first calls load: of everything, of oneDNN's products, of tracing.
+la.evaluate(model, plane, few, alphas=[0, 1], memory=10**9, progress=False)
+torch.ops.lossatlas.dense(torch.ones(128, 8), torch.ones(64, 8), torch.ones(64))
+trace_pass(lambda a, b: (a @ b).relu(), (torch.ones(2, 2), torch.ones(2, 2)))
 def kib(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
 open("/proc/self/clear_refs", "w").write("5")  # the high-water mark begins anew
@@ -83,8 +88,8 @@ print((kib("VmHWM") - before) * 1024)
 def test_a_process_grows_by_no_more_than_the_bound():
     """What the operating system counted, against a bound of which an unbounded pass would need many times as much."""
     memory = 24 * 2**20
-    done = subprocess.run(
-        [sys.executable, "-c", GROWTH.format(memory=memory)], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", GROWTH.format(memory=memory)]
+    returned = os.environ | {"MALLOC_MMAP_THRESHOLD_": "262144"}  # freed tensors go back to the system, none is kept
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=returned)
     assert done.stderr == ""
-    assert int(done.stdout) < memory + 16 * 2**20, "the bound, and what Python and the allocator need around it"
+    assert int(done.stdout) < memory + 8 * 2**20, "the bound, and what Python needs around it"
