@@ -11,7 +11,10 @@ import torch
 from torch import nn
 
 import lossatlas as la
-from lossatlas.memory import peak_bytes
+from lossatlas.losses import make_score
+from lossatlas.memory import Bound, peak_bytes
+from lossatlas.runner import Sweep
+from lossatlas.tuning import PASS_SAMPLES
 
 CPU = torch.device("cpu")
 
@@ -39,9 +42,11 @@ def test_passes_are_as_large_as_the_bound_lets_them_be():
     weights = 4 * sum(parameter.numel() for parameter in model.parameters())
     for samples in (32, 256):
         bound = samples * 2 * 512 * 4 + 2 * weights + 12_000  # two hidden activations, the weights of two points
+        sweep = Sweep(model, plane.origin, plane.directions, make_score("cross_entropy"))
+        largest = max(Bound(sweep, data, torch.zeros(2, 2), bound).sizes(PASS_SAMPLES))
+        assert samples / 2 <= largest <= 2 * samples
         surface = la.evaluate(model, plane, data, alphas=grid, memory=bound, progress=False)
-        taken = int(surface.strategy.split(" samples")[0].split()[-1])
-        assert samples / 2 <= taken <= 2 * samples, surface.strategy
+        assert int(surface.strategy.split(" samples")[0].split()[-1]) <= largest, surface.strategy
         np.testing.assert_allclose(surface.loss, free.loss, rtol=1e-5)
 
 

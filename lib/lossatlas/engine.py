@@ -202,6 +202,21 @@ class Found:
     errors: Mapping[str, float] = field(default_factory=dict)
 
 
+def work_off(
+    team, strategy: Strategy, parts: Mapping[int, slice | Tensor], journal: Journal | None, advance: Callable
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, sums (2, n)) of every part: first those that the journal has, then the others, which it keeps."""
+    done = {number: journal.done[number] for number in parts if number in journal.done} if journal else {}
+    for number, found in done.items():
+        advance(found.shape[1] * team.work.samples)
+        yield number, found
+    left = {number: part for number, part in parts.items() if number not in done}
+    for number, found in team.results(strategy, left, advance):
+        if journal:
+            journal.add(number, found)
+        yield number, found
+
+
 def run(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Found:
     """Have a team (:class:`Here`, or the workers of a cluster) work off a grid of this shape, and θ* after it.
 
@@ -209,7 +224,6 @@ def run(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[
     """
     points, row = math.prod(shape) + 1, shape[-1]
     total = np.empty((2, points))
-    before = time.perf_counter()
     if journal and journal.strategy and len(journal.done) == len(journal.chunks):
         for number, found in journal.done.items():
             total[:, journal.chunks[number]] = found
@@ -223,15 +237,6 @@ def run(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[
             parts, facts = chunks(points, row, strategy, seconds) if cut else [slice(0, points)], team.facts
             if journal:
                 journal.begin(strategy, parts, facts)
-        done = journal.done if journal else {}
-        for number, found in done.items():
+        for number, found in work_off(team, strategy, dict(enumerate(parts)), journal, advance):
             total[:, parts[number]] = found
-            advance(found.shape[1] * team.work.samples)
-        left = {number: part for number, part in enumerate(parts) if number not in done}
-        for number, found in team.results(strategy, left, advance):
-            total[:, parts[number]] = found
-            if journal:
-                now = time.perf_counter()
-                journal.add(number, found, now - before)
-                before = now
     return Found(total, strategy, facts)

@@ -13,7 +13,7 @@ from torch.autograd import _disable_profiler_legacy, _enable_profiler_legacy
 
 from lossatlas.batches import Batch, take
 from lossatlas.normalization import estimating, layers_with_statistics
-from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
+from lossatlas.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
 
 GROWTH = 4  # from one measured pass to the next
 MARGIN = 1.1  # by which a prediction may be wrong
@@ -124,8 +124,8 @@ class Bound:
             samples = [(n, replace(eager, samples=n, points=1)) for n in steps(least, eager.samples, GROWTH)]
             points = [(n, replace(eager, points=n)) for n in steps(1, eager.points, GROWTH)]
             return self.climb(samples)[0] == len(samples) and self.climb(points)[0] == len(points)
-        except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError):
-            return False  # it cannot run this model
+        except CANNOT_RUN:
+            return False
 
 
 def steps(first: int, last: int, factor: int) -> list[int]:

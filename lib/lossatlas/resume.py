@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -50,6 +51,7 @@ class Journal:
     facts: dict[str, str] = field(default_factory=dict)
     done: dict[int, np.ndarray] = field(default_factory=dict)
     seconds: float = 0.0
+    clock: float = field(default_factory=time.perf_counter)  # when the last of them was kept
 
     def begin(self, strategy: Strategy, chunks: list[slice], facts: Mapping[str, str]) -> None:
         """Write the first line."""
@@ -59,8 +61,9 @@ class Journal:
         with written_whole(self.path) as temporary:
             temporary.write_text(json.dumps(whole) + "\n", encoding="utf-8")
 
-    def add(self, number: int, sums: np.ndarray, seconds: float) -> None:
-        """Append a finished chunk that took ``seconds`` more."""
+    def add(self, number: int, sums: np.ndarray) -> None:
+        """Append a finished chunk, with the seconds since the one before it."""
+        seconds, self.clock = time.perf_counter() - self.clock, time.perf_counter()
         self.done[number] = sums
         self.seconds += seconds
         loss, correct = sums.tolist()

@@ -18,6 +18,8 @@ from lossatlas.losses import Score
 from lossatlas.recurrent import SteppedRNN, steppable
 from lossatlas.vectors import Params
 
+# What a way of evaluating raises where it does not suit a model.
+CANNOT_RUN = (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError)
 AFFINE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from lossatlas import adaptive
-from lossatlas.engine import Found
+from lossatlas.engine import Found, work_off
 from lossatlas.resume import Journal
 
 CHUNK_POINTS = 32  # in a chunk, where chunks are kept or sent away
@@ -23,7 +22,6 @@ def run_adaptively(team, shape: Sequence[int], journal: Journal | None, advance:
     order again.
     """
     points = math.prod(shape)
-    before = time.perf_counter()
     number = 0
     with team:
         if journal and journal.strategy:
@@ -35,21 +33,12 @@ def run_adaptively(team, shape: Sequence[int], journal: Journal | None, advance:
 
         def evaluate(indices: np.ndarray) -> np.ndarray:
             """Sums (2, m) at some points."""
-            nonlocal number, before
+            nonlocal number
             count = math.ceil(len(indices) / CHUNK_POINTS) if team.in_chunks or journal else 1
-            parts = dict(enumerate(np.array_split(indices, count), start=number))
+            parts = dict(enumerate(map(torch.from_numpy, np.array_split(indices, count)), start=number))
             number += count
-            done = {n: journal.done[n] for n in parts if n in journal.done} if journal else {}
-            for found in done.values():
-                advance(found.shape[1] * team.work.samples)
-            left = {n: torch.from_numpy(part) for n, part in parts.items() if n not in done}
-            for n, found in team.results(strategy, left, advance):
-                done[n] = found
-                if journal:
-                    now = time.perf_counter()
-                    journal.add(n, found, now - before)
-                    before = now
-            return np.concatenate([done[n] for n in parts], axis=1)
+            found = dict(work_off(team, strategy, parts, journal, advance))
+            return np.concatenate([found[n] for n in parts], axis=1)
 
         origin = evaluate(np.array([points]))
         right = not np.isnan(origin[1]).all()

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from lossatlas import dense
-from lossatlas.batches import take
+from lossatlas.batches import BLOCK_SAMPLES, take
 from lossatlas.compiling import compiler_found
 from lossatlas.recurrent import steppable
-from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
+from lossatlas.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
-PASS_SAMPLES = (32, 128, 512, 2048, 8192)
+PASS_SAMPLES = (32, 128, 512, 2048, BLOCK_SAMPLES)
 PASS_SECONDS = 1.0  # a pass longer than that gains nothing by being larger, and cannot be interrupted soon
 BETTER = 0.95  # of the best time so far is what a new way must beat: timings are noisy
 TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the sweep, the more, up to the second
@@ -68,7 +68,7 @@ def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, p
             warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
             runner.prepare(inputs, targets)
             losses, _ = runner.run(points)
-    except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError):
+    except CANNOT_RUN:
         return False
     reference.prepare(inputs, targets)
     expected, _ = reference.run(points)
