@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 import lossatlas as la
-from lossatlas import dense, losses, runner, tuning, vectors
+from lossatlas import dense, losses, runner, threaded, tuning, vectors
 from lossatlas.batches import blocks
 from networks import DATA, odd_net, plain_loop, table_1
 
@@ -48,6 +49,29 @@ def test_every_strategy_agrees_with_the_plain_loop(name, points, cached, channel
     np.testing.assert_allclose((total / len(inputs)).reshape(3, 3), expected, rtol=1e-10)
 
 
+def test_threads_leave_the_number_of_threads_stop_when_told_to_and_count_every_evaluation():
+    model, data = table_1("feedforward-2")
+    sweep = make_sweep(model, la.random_plane(model, seed=0), data.loss)
+    way = threaded.make_runner(sweep, runner.Strategy(20, threads=2), {})
+    before, points, counted = torch.get_num_threads(), torch.zeros(6, 2), []
+    way.prepare(*(part[:15] for part in data.test))  # ten for one thread, five for the other
+    way.run(points, counted.append)
+    assert sum(counted) == 6 * 15 and set(counted) == {10, 5}
+    assert torch.get_num_threads() == before
+    seen = []
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == before
+
+    def interrupt(evaluations):
+        seen.append(evaluations)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        way.run(torch.zeros(10_000, 2), interrupt)
+    way.pool.shutdown(wait=True)  # returns soon: the other thread was told to stop
+    assert len(seen) <= 2
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -58,6 +82,9 @@ def test_every_strategy_agrees_with_the_plain_loop(name, points, cached, channel
         ("feedforward-4", {"cached": True, "compiled": True, "points": 5}),
         ("feedforward-4", {"traced": True, "points": 5}),
         ("rnn", {"stepped": True, "onednn": True}),
+        ("rnn", {"stepped": True, "onednn": True, "threads": 2}),
+        ("cnn-1", {"cached": True, "channels_last": True, "threads": 3}),
+        ("feedforward-4", {"cached": True, "compiled": True, "points": 5, "threads": 2}),
     ],
 )
 def test_straight_passes_agree_with_the_plain_loop(name, options):
@@ -67,7 +94,7 @@ def test_straight_passes_agree_with_the_plain_loop(name, options):
     plane = la.random_plane(model, seed=1)
     sweep = make_sweep(model, plane, data.loss)
     standing, _ = runner.standing_layers(sweep, data.test[0][:2])
-    way = runner.Runner(sweep, runner.Strategy(25, **options), standing)
+    way = threaded.make_runner(sweep, runner.Strategy(25, **options), standing)
     alphas = np.linspace(-1, 1, 5)
     coefficients = torch.tensor([(a, b) for a in alphas for b in alphas], dtype=torch.float32)
     total = torch.zeros(25, dtype=torch.float64)
@@ -75,7 +102,8 @@ def test_straight_passes_agree_with_the_plain_loop(name, options):
         for x, y in zip(*(part.split(25) for part in data.test), strict=True):  # the last chunk is smaller
             way.prepare(x, y)
             total += way.run(coefficients)[0]
-    assert (way.straight is not None) == (way.strategy.traced or way.strategy.compiled)
+    for one in getattr(way, "runners", [way]):
+        assert (one.straight is not None) == (way.strategy.traced or way.strategy.compiled)
     expected, _ = plain_loop(model, plane, data.test, loss=data.loss, alphas=alphas, betas=alphas)
     np.testing.assert_allclose((total / len(data.test[0])).reshape(5, 5), expected, rtol=2e-5)
 

@@ -17,8 +17,8 @@ from scipy.spatial import KDTree
 
 TOLERANCE = 0.01  # of the range of the values: the largest error that is let pass
 FIRST = 6, 11  # points along each side that a sweep begins with, about every fifth
-ROUND = 0.02  # share of the grid that is evaluated between two interpolations, and at least a quarter …
-GROWTH = 0.25  # … of what is known: a rough surface, which needs most of its points, soon has them
+ROUND = 0.02  # share of the grid that is evaluated between two interpolations, and at least this …
+GROWTH = 0.15  # … share of what is known: a rough surface, which needs most of its points, soon has them
 DRAWN = 0.2  # share of these that is drawn at random
 QUIET = 2  # rounds in a row whose errors must be below the tolerance
 SAFETY = 2  # times the largest error found is what is said of the others

@@ -32,6 +32,7 @@ from lossatlas.memory import Bound
 from lossatlas.normalization import recalibrate
 from lossatlas.resume import Journal
 from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
+from lossatlas.threaded import make_runner
 from lossatlas.tuning import Limits, choose
 
 CHUNK_SECONDS = 5.0  # what a chunk of points is to take: what an interrupted run may lose
@@ -75,7 +76,7 @@ def largest(work: Work, device: torch.device) -> Batch:
 def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bound | None]:
     """What passes may be."""
     whole = work.batch_norm != "running"
-    limits = Limits(sizes=(len(batch[1]),)) if whole else Limits()
+    limits = Limits((len(batch[1]),), lambda strategy: strategy.threads == 1) if whole else Limits()
     if work.memory is None:
         return limits, None
     estimate = work.batch_norm == "recalibrate"
@@ -110,7 +111,7 @@ def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> Runner:
     if bound and not bound.allowed(strategy):
         raise ValueError(f"memory={work.memory}: this was begun with larger passes ({strategy}); give the same bound")
     standing = standing_layers(work.sweep, take(batch[0], slice(2)))[0] if strategy.cached else {}
-    return Runner(work.sweep, strategy, standing)
+    return make_runner(work.sweep, strategy, standing)
 
 
 def sums(work: Work, runner: Runner, coefficients: Tensor, advance: Callable[[int], object] = lambda n: None) -> Tensor:

@@ -114,7 +114,12 @@ class Bound:
         return tuple(size for size in wanted if size <= largest) or (largest,)
 
     def allowed(self, strategy: Strategy) -> bool:
-        """Whether a strategy's passes stay under the bound; a compiled one's as long as they were not."""
+        """Whether a strategy's passes stay under the bound; a compiled one's as long as they were not.
+
+        What threads allocate is not counted, so they are not allowed.
+        """
+        if strategy.threads > 1:
+            return False
         eager = replace(strategy, compiled=False)
         least = min(self.least, eager.samples)
         loop = replace(eager, samples=least) == Strategy(least)

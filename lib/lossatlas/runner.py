@@ -41,7 +41,7 @@ class Sweep:
 class Strategy:
     """How: ``samples`` and grid ``points`` in one pass; standing layers ``cached``; images ``channels_last``;
     recurrent layers ``stepped``; products by ``onednn``; the pass ``traced`` (its operations
-    called straight, without the modules around them) or ``compiled``."""
+    called straight, without the modules around them) or ``compiled``; its samples divided between ``threads``."""
 
     samples: int
     points: int = 1
@@ -51,12 +51,14 @@ class Strategy:
     onednn: bool = False
     traced: bool = False
     compiled: bool = False
+    threads: int = 1
 
     def __str__(self) -> str:
         way = "loop" if self.points == 1 else f"batched, {self.points} points a pass"
         extras = ", standing layers cached" * self.cached + ", channels last" * self.channels_last
         extras += ", recurrent steps" * self.stepped + ", oneDNN" * self.onednn
         extras += ", traced" * self.traced + ", compiled" * self.compiled
+        extras += f", {self.threads} threads" * (self.threads > 1)
         return f"{way}, {self.samples} samples a pass{extras}"
 
 

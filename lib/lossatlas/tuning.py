@@ -15,6 +15,7 @@ from lossatlas.batches import BLOCK_SAMPLES, take
 from lossatlas.compiling import compiler_found
 from lossatlas.recurrent import steppable
 from lossatlas.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
+from lossatlas.threaded import make_runner, threads_here
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
 PASS_SAMPLES = (32, 128, 512, 2048, BLOCK_SAMPLES)
@@ -83,9 +84,9 @@ def choose(
     """The fastest strategy that agrees with the loop, and its seconds for one sample at one point.
 
     By a short measurement on the first block of data. It begins with everything that usually helps, tries other
-    sizes of a pass, then leaves out one thing after the other, then lets several points share a pass; it ends when
-    it has cost its share of what the sweep is expected to take. What takes time to prepare, tracing and compiling,
-    comes last.
+    sizes of a pass, leaves out one thing after the other, then lets several points share a pass, and threads divide
+    it; it ends when it has cost its share of what the sweep is expected to take. What takes time to prepare,
+    tracing and compiling, comes last.
     """
     start = time.perf_counter()
     order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
@@ -120,7 +121,7 @@ def choose(
         pairs, before = strategy.samples * strategy.points, best.strategy.samples * best.strategy.points
         if (pairs > before and best_rate * pairs > PASS_SECONDS) or not limits.allowed(strategy):
             return False
-        runner = Runner(sweep, strategy, standing)
+        runner = make_runner(sweep, strategy, standing)
         if not agrees(runner, loop, inputs, targets, scattered):
             return False
         rate = timed(runner, min(max(TRIAL_SHARE * expected / 100, TRIAL_SECONDS[0]), TRIAL_SECONDS[1]))
@@ -148,6 +149,9 @@ def choose(
             points = min(len(coefficients), floats // (size * activations))
             if points > 1:
                 consider(samples=size, points=points, onednn=False)
+    threads = threads_here(coefficients.device)
+    for size in sizes:
+        consider(samples=size, threads=threads)
     consider(traced=True)
     if compiler_found(coefficients.device):
         consider(compiled=True)

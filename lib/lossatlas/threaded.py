@@ -1,0 +1,69 @@
+"""A pass divided between threads, each with one core: operations too small for two cores keep them both busy."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import replace
+from threading import Event, Lock
+
+import torch
+from torch import Tensor, nn
+
+from lossatlas.batches import split
+from lossatlas.runner import Runner, Strategy, Sweep
+
+
+def make_runner(sweep: Sweep, strategy: Strategy, standing: dict[str, nn.Module]) -> Runner | ThreadedRunner:
+    """A runner for a strategy."""
+    return (ThreadedRunner if strategy.threads > 1 else Runner)(sweep, strategy, standing)
+
+
+def threads_here(device: torch.device) -> int:
+    """How many threads could share a pass."""
+    return torch.get_num_threads() if device.type == "cpu" else 1
+
+
+class ThreadedRunner:
+    """As a :class:`Runner`; the samples of a chunk are divided between as many runners as threads."""
+
+    def __init__(self, sweep: Sweep, strategy: Strategy, standing: dict[str, nn.Module]):
+        self.sweep, self.strategy = sweep, strategy
+        part = replace(strategy, threads=1, samples=math.ceil(strategy.samples / strategy.threads))
+        self.runners = [Runner(sweep, part, standing) for _ in range(strategy.threads)]
+        self.pool = ThreadPoolExecutor(strategy.threads, initializer=torch.set_num_threads, initargs=(1,))
+
+    def prepare(self, inputs: Tensor, targets: Tensor) -> None:
+        """Take one chunk of data; a short one may leave threads idle."""
+        self.busy = []
+        for runner, part in zip(self.runners, split((inputs, targets), self.runners[0].strategy.samples), strict=False):
+            runner.prepare(*part)
+            self.busy.append(runner)
+
+    def run(self, coefficients: Tensor, advance=lambda n: None) -> tuple[Tensor, Tensor]:
+        """Sums of loss and correct predictions over the chunk at points (n, d): two float64 tensors (n,)."""
+        self.share_program(coefficients)
+        stopped, one_at_a_time, before = Event(), Lock(), torch.get_num_threads()
+
+        def step(evaluations: int) -> None:
+            if stopped.is_set():
+                raise CancelledError
+            with one_at_a_time:
+                advance(evaluations)
+
+        found = [self.pool.submit(torch.no_grad()(runner.run), coefficients, step) for runner in self.busy]
+        try:
+            losses, corrects = zip(*(future.result() for future in found), strict=True)
+        finally:  # Ctrl-C comes here too
+            stopped.set()
+            torch.set_num_threads(before)  # threads that anyone starts from now on begin with it
+        return sum(losses), sum(corrects)
+
+    def share_program(self, coefficients: Tensor) -> None:
+        """Trace or compile in this thread, once for all."""
+        first = self.busy[0]
+        if (self.strategy.traced or self.strategy.compiled) and first.straight is None:
+            with torch.no_grad():
+                first.run(coefficients[: self.strategy.points])
+            for runner in self.runners[1:]:
+                runner.straight = first.straight
