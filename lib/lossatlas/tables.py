@@ -27,6 +27,17 @@ def number(value: float, digits: int = 3) -> str:
     return (f"{factor}·{power}" if factor not in ("1", "-1") else factor[:-1] + power).replace("-", "−")
 
 
+def spoken(name: str) -> str:
+    """A measure's name as a page says it: "non-convex share" for "nonconvex_share"."""
+    return name.replace("_", " ").replace("nonconvex", "non-convex")
+
+
+def listed(items: Sequence[str]) -> str:
+    """The items as a sentence lists them: "a, b and c"."""
+    *first, last = items or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def interval_text(mean: float, low: float, high: float) -> str:
     """A mean with its interval: 0.31 [0.2, 0.42]; without the brackets where there is no interval."""
     return number(mean) if low != low else f"{number(mean)} [{number(low)}, {number(high)}]"
