@@ -440,10 +440,10 @@ def test_trends_in_words_say_which_are_beyond_chance():
     trends = {"nonconvex_share": evidence.trend(x, x + 0.1 * noise), "sharpness": evidence.trend(x, noise)}
     said = evidence.trends_in_words(trends)
     rho = number(trends["nonconvex_share"].rho)
-    assert said.startswith(f"the non-convex share rises (ρ = {rho} [")
+    assert said.startswith(f"the non-convex share rises (ρ\u00a0=\u00a0{rho} [")
     assert said.endswith("; for the sharpness no trend is beyond chance")
     falls = evidence.trends_in_words({"roughness": evidence.trend(x, -x)})
-    assert falls == "the roughness falls (ρ = −1 [−1, −1])"
+    assert falls == "the roughness falls (ρ\u00a0=\u00a0−1 [−1, −1])"
     # A p-value of 0.03 is below 0.05 alone, and above it where two are given.
     weak = replace(trends["nonconvex_share"], p=0.03)
     assert "rises" in evidence.trends_in_words({"a": weak})
@@ -519,7 +519,7 @@ def test_the_seeds_table_shows_means_with_intervals():
     "value, text",
     [
         (0, "0"), (0.05, "0.05"), (-1.2345, "−1.23"), (12.0, "12"), (0.99999, "1"), (1234.6, "1235"),
-        (99_999, "10⁵"), (2.04e-6, "2.04·10⁻⁶"), (1e-7, "10⁻⁷"), (-1e9, "−10⁹"),
+        (9999.0, "9999"), (38_385.2, "38,385"), (99_999, "10⁵"), (2.04e-6, "2.04·10⁻⁶"), (1e-7, "10⁻⁷"), (-1e9, "−10⁹"),
         (math.nan, "–"), (math.inf, "∞"), (-math.inf, "−∞"),
     ],
 )  # fmt: skip

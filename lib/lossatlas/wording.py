@@ -68,7 +68,7 @@ def trends_in_words(trends: Mapping[str, Trend]) -> str:
     """
     clear, unclear = [], []
     for (measure, trend), p in zip(trends.items(), holm([t.p for t in trends.values()]), strict=True):
-        correlation = f"(ρ = {interval_text(trend.rho, trend.low, trend.high)})"
+        correlation = f"(ρ\u00a0=\u00a0{interval_text(trend.rho, trend.low, trend.high)})"
         if p < LEVEL and (trend.low > 0 or trend.high < 0):
             clear.append(f"the {spoken(measure)} {'rises' if trend.rho > 0 else 'falls'} {correlation}")
         else:
