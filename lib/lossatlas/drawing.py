@@ -99,24 +99,24 @@ def draw_path(ax: Axes, path: xr.Dataset, *, marks: int = 0) -> None:
     chosen = sorted({int(np.argmin(abs(gone - at))) for at in np.linspace(0, gone[-1], marks)})
     name = "epoch" if "epoch" in path else "step"
     first_last = [i for i in (0, len(points) - 1) if i in chosen]
-    taken: list[Bbox] = []
+    sides, taken = {}, []
     for i in [*first_last, *(i for i in chosen if i not in first_last)]:
         ahead = on_screen[min(i + 1, len(points) - 1)] - on_screen[max(i - 1, 0)]
         ahead = ahead / (np.hypot(*ahead) or 1)
         aside = np.array([ahead[1], -ahead[0]])  # to the right of the path
         slanting = [(side + along) / 2**0.5 for side in (aside, -aside) for along in (ahead, -ahead)]
-        text = number(float(path[name][i]))
-        text = f"{name} {text}" if i == chosen[0] else text
+        text = f"{name} {number(float(path[name][i]))}" if i == chosen[0] else number(float(path[name][i]))
         places = [(side, _place(ax, on_screen[i], side, text)) for side in (aside, -aside, *slanting)]
         free = [
             (box.count_contains(on_screen), n)  # of the points of the path it hides few
             for n, (_, box) in enumerate(places)
             if ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1) and not box.count_overlaps(taken)
         ]
-        if not free and i not in first_last:  # no room: a point between the ends does without
-            continue
-        side, box = places[min(free)[1] if free else 0]
-        taken.append(box)
+        if free or i in first_last:  # where there is no room, a point between the ends does without
+            side, box = places[min(free)[1] if free else 0]
+            sides[i] = text, side
+            taken.append(box)
+    for i, (text, side) in sorted(sides.items()):
         ax.annotate(
             text,
             points[i],
