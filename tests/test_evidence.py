@@ -223,6 +223,22 @@ def test_variance_components_of_degenerate_tables():
             evidence.variance_components(bad)
 
 
+def test_an_interval_ends_where_its_measure_does():
+    shares = [0.0, 0.0, 0.3]
+    records = [
+        {"condition": "a", "seed": i, "nonconvex_share": x, "sharpness": x, "auc": 1 - x, "roughness": x}
+        for i, x in enumerate(shares)
+    ]
+    free = evidence.mean_interval(shares)
+    assert free.low < 0 < free.high < 1
+    (row,) = Cells(evidence.seeds_table(records)._repr_html_()).rows[1:]
+    share, sharpness, auc, roughness = row[2:]
+    assert share == roughness == f"0.1 [0, {number(free.high)}]"
+    assert sharpness == f"0.1 [{number(free.low)}, {number(free.high)}]"
+    assert auc == f"0.9 [{number(1 - free.high)}, 1]"
+    assert math.isnan(evidence.mean_interval([0.5], bounds=(0, 1)).low)
+
+
 # Claims and verdicts
 
 
@@ -279,6 +295,23 @@ def test_both_the_interval_and_the_corrected_p_value_are_needed():
     assert evidence.judge([claim("greater", weak)])[0].outcome == "supported"
     pair = evidence.judge([claim("greater", weak), claim("greater", replace(effect, p=0.5))])
     assert pair[0].outcome == "inconclusive" and pair[0].p_adjusted == pytest.approx(0.06)
+
+
+def test_the_note_does_not_contradict_the_interval():
+    effect = effect_of(6)
+    beside = claim("greater", replace(effect, p=0.5))
+    corrected = evidence.judge([claim("greater", replace(effect, p=0.03)), beside])[0]
+    assert corrected.note == (
+        "the interval excludes zero, but p = 0.03 is that of one test: corrected for 2 it is 0.06"
+    )
+    untested = evidence.judge([claim("greater", replace(effect, p=0.07))])[0]
+    assert untested.note == "the interval excludes zero, but p = 0.07 is not below 0.05"
+    reaching = evidence.judge([claim("greater", replace(effect, low=-0.1))])[0]
+    assert reaching.note == "p is below 0.05, but the interval includes zero"
+    within = evidence.judge([claim("same", effect, margin=effect.difference)])[0]
+    assert within.note.startswith(f"the interval reaches {number(effect.difference)},")
+    for verdict in (corrected, untested, reaching, within):
+        assert verdict.outcome == "inconclusive" and "could have seen" not in verdict.note
 
 
 def test_the_note_says_when_no_data_could_have_reached_significance():
@@ -370,17 +403,58 @@ def test_the_claims_table_shows_every_verdict_in_words():
     assert len(markdown) == 6 and all(line.replace("\\|", "").count("|") == 7 for line in markdown)
 
 
-def test_verdicts_in_words_are_grouped_by_outcome():
-    verdicts = verdicts_of_all_kinds()
+def between(a, b):
+    """Two conditions of five seeds around these means, far apart or hardly."""
+    around = np.array([-0.02, -0.01, 0, 0.01, 0.02])
+    return evidence.difference(a + around, b + around)
+
+
+def test_verdicts_in_words_are_sentences_with_the_numbers_behind_them():
+    up, none = between(1, 2), between(1, 1.001)
+    depth = replace(claim("greater", up), text="depth matters")
+    share = replace(depth, measure="nonconvex_share")
+    verdicts = evidence.judge(
+        [
+            depth,
+            replace(share, effect=between(0.5, 0.7)),
+            replace(depth, measure="sharpness", effect=none),
+            replace(claim("less", up), text="width does not", measure="final_loss"),
+            replace(claim("less", none), text="seeds do"),
+            replace(claim("less", none), text="data do"),
+        ]
+    )
     assert evidence.in_words(verdicts) == (
-        "Supported: deep <16> & rough | not smooth; deeper is rougher. Left open: deeper is rougher. "
-        "Contradicted: deeper is rougher."
+        "Depth matters: the roughness rises from 1 to 2 and the non-convex share rises from 0.5 to 0.7; "
+        "for the sharpness that stays open. "
+        "That width does not is contradicted: the final loss rises from 1 to 2. "
+        "It stays open whether seeds do and whether data do."
     )
-    one = replace(verdicts[1], claim=replace(verdicts[1].claim, measure="nonconvex_share"))
-    assert evidence.in_words([one], beside=("measure", "compared")) == (
-        "Contradicted: deeper is rougher (nonconvex share, 16 layers − 4 layers)."
-    )
-    assert evidence.in_words([]) == ""
+    assert evidence.changes_in_words(verdicts[2:3]) == "" == evidence.in_words([])
+    down = evidence.judge([claim("less", between(2, 1)), claim("same", between(1, 1.01), margin=0.5)])
+    assert evidence.changes_in_words(down) == "the roughness falls from 2 to 1 and the roughness stays within ±0.5"
+
+
+def test_trends_in_words_say_which_are_beyond_chance():
+    x = np.repeat(np.arange(5.0), 4)
+    noise = np.random.default_rng(0).normal(size=20)
+    trends = {"nonconvex_share": evidence.trend(x, x + 0.1 * noise), "sharpness": evidence.trend(x, noise)}
+    said = evidence.trends_in_words(trends)
+    rho = number(trends["nonconvex_share"].rho)
+    assert said.startswith(f"the non-convex share rises (ρ\u00a0=\u00a0{rho} [")
+    assert said.endswith("; for the sharpness no trend is beyond chance")
+    falls = evidence.trends_in_words({"roughness": evidence.trend(x, -x)})
+    assert falls == "the roughness falls (ρ\u00a0=\u00a0−1 [−1, −1])"
+    # A p-value of 0.03 is below 0.05 alone, and above it where two are given.
+    weak = replace(trends["nonconvex_share"], p=0.03)
+    assert "rises" in evidence.trends_in_words({"a": weak})
+    assert evidence.trends_in_words({"a": weak, "b": weak}) == "for the a and the b no trend is beyond chance"
+
+
+def test_the_size_of_an_effect_has_no_digits_where_the_spread_is_next_to_nothing():
+    effect = effect_of(6)
+    sizes = {g: evidence.judge([claim("greater", replace(effect, hedges_g=g))]) for g in (9.94, 1660.0, -44.0)}
+    said = {g: evidence.claims_table(verdicts)._repr_markdown_() for g, verdicts in sizes.items()}
+    assert "Hedges g 9.9" in said[9.94] and "Hedges g > 10 " in said[1660.0] and "Hedges g < −10 " in said[-44.0]
 
 
 def test_verdicts_survive_json():
@@ -445,7 +519,7 @@ def test_the_seeds_table_shows_means_with_intervals():
     "value, text",
     [
         (0, "0"), (0.05, "0.05"), (-1.2345, "−1.23"), (12.0, "12"), (0.99999, "1"), (1234.6, "1235"),
-        (99_999, "10⁵"), (2.04e-6, "2.04·10⁻⁶"), (1e-7, "10⁻⁷"), (-1e9, "−10⁹"),
+        (9999.0, "9999"), (38_385.2, "38,385"), (99_999, "10⁵"), (2.04e-6, "2.04·10⁻⁶"), (1e-7, "10⁻⁷"), (-1e9, "−10⁹"),
         (math.nan, "–"), (math.inf, "∞"), (-math.inf, "−∞"),
     ],
 )  # fmt: skip

@@ -249,6 +249,23 @@ def test_a_path_without_epochs_or_variance_counts_steps():
     assert figures.path_over_contours(surface_of(), path_of(1)).axes
 
 
+def test_the_epochs_beside_a_path_keep_apart_and_inside():
+    out, back = np.linspace(-0.95, 0.5, 20), np.linspace(0.5, -0.6, 20)
+    there_and_back = xr.Dataset(
+        {"alpha": ("step", np.r_[out, back]), "beta": ("step", np.r_[0 * out, 0.02 + 0 * back])},
+        {"step": np.arange(40), "epoch": ("step", np.arange(40))},
+    )
+    figure = figures.path_over_contours(surface_of(), there_and_back, marks=12)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    texts = [text for text in ax.texts if isinstance(text, Annotation)]
+    assert {"epoch 0", "39"} <= {text.get_text() for text in texts} and len(texts) > 3
+    boxes = [text.get_window_extent() for text in texts]
+    for i, box in enumerate(boxes):
+        assert box.x0 > ax.bbox.x0 and box.x1 < ax.bbox.x1
+        assert not box.count_overlaps(boxes[:i]), texts[i].get_text()
+
+
 # 3-D and panels
 
 
@@ -313,6 +330,15 @@ def test_panels_of_separate_scales_and_grids():
     limits = [contour_sets(ax)[0].get_clim() for ax in figure.axes if contour_sets(ax)[0]]
     np.testing.assert_allclose(limits, np.log10([[0.1, 4.1], [10, 1610]]))
     assert all(ax.get_ylabel() for ax in figure.axes) and "shared" not in bars(figure)[0].get_ylabel()
+
+
+def test_panels_keep_their_labels_where_units_differ():
+    plain = surface_of()
+    plain["alpha"].attrs["units"] = plain["beta"].attrs["units"] = "step"
+    figure = figures.panels({"a": surface_of(), "b": surface_of(), "c": plain, "d": plain})
+    labels = [(ax.get_xlabel(), ax.get_ylabel()) for ax in figure.axes[:4]]
+    assert labels[0] == ("α (filter-normalized step)", "β (filter-normalized step)") == labels[1]
+    assert labels[2] == ("α (step)", "β (step)") == labels[3]
 
 
 def test_panels_in_3d_and_what_is_refused():
@@ -423,6 +449,50 @@ def test_dots_show_every_seed_its_mean_and_its_interval():
     assert low > high  # the first condition on top
     with pytest.raises(ValueError, match="no 'roughness'"):
         figures.dots(records, "roughness")
+
+
+def test_no_interval_leaves_the_values_that_a_measure_can_have():
+    values = [0.0, 0.0, 0.3]
+    records = [{"condition": "a", "seed": s, "nonconvex_share": v} for s, v in enumerate(values)]
+    (span,) = [line.get_xdata() for line in figures.dots(records, "nonconvex_share").axes[0].lines[1:2]]
+    assert span[0] == 0 < span[1] < 1
+    free, bound = (
+        figures.curve_against({"a": {1: values, 2: values}}, xlabel="x", ylabel="y", **options).axes[0]
+        for options in ({}, {"bounds": (0, 1)})
+    )
+    assert band_at(bands(free)[0], 1.0).min() < 0 == band_at(bands(bound)[0], 1.0).min()
+
+
+def test_an_interval_that_reaches_zero_leaves_a_logarithmic_axis():
+    values = [0.1, 0.1, 0.9]
+    assert np.mean(values) < stats.t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
+    ax = figures.curve_against({"a": {1: values, 2: values}}, xlabel="x", ylabel="y", log_y=True).axes[0]
+    low, _ = ax.get_ylim()
+    assert 0 < band_at(bands(ax)[0], 1.0).min() < low and 0.02 < low < 0.1
+    records = [{"condition": "a", "seed": s, "sharpness": v} for s, v in enumerate(values)]
+    ax = figures.dots(records, "sharpness", log=True).axes[0]
+    (span,) = [line.get_xdata() for line in ax.lines if line.get_marker() == "None"]
+    low, high = ax.get_xlim()
+    assert 0 < span[0] < low and 0.02 < low < 0.1 and span[1] < high
+
+
+def test_a_legend_below_the_axes_covers_nothing():
+    groups = {name: {x: [x + i] for x in range(3)} for i, name in enumerate("abc")}
+    inside, below = (
+        figures.curve_against(groups, xlabel="x", ylabel="y", legend_below=choice) for choice in (False, True)
+    )
+    assert below.get_figheight() > inside.get_figheight()
+    below.draw_without_rendering()
+    (ax,) = below.axes
+    box = ax.get_legend().get_window_extent()
+    assert box.y1 < ax.xaxis.get_tightbbox().y0 and box.y0 > 0
+
+
+def test_long_training_curves_are_drawn_at_fewer_points_from_end_to_end():
+    long = history(0).isel(epoch=[0]).drop_vars("epoch")
+    long = xr.concat([long] * 1000, "epoch").assign_coords(epoch=np.arange(1, 1001))
+    line = figures.loss_curves({"a": long}).axes[0].lines[0]
+    assert len(line.get_xdata()) == 200 and line.get_xdata()[[0, -1]].tolist() == [1, 1000]
 
 
 def test_histograms_of_seeds():

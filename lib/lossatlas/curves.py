@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogFormatter
 
-from lossatlas.evidence import by_condition, mean_interval
+from lossatlas.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
+from lossatlas.evidence import by_condition, mean_interval, possible
 from lossatlas.geometry import MEASURES
 from lossatlas.grids import grid_values
 from lossatlas.style import (
@@ -26,55 +26,15 @@ from lossatlas.style import (
     styled,
     value_label,
 )
-from lossatlas.tables import interval_text, number
+from lossatlas.tables import interval_text, number, spoken
 
 DASHES = ("-", "--", ":", "-.")
+MOST = 200  # points of a training curve; between more of them dashes run together
 
 
 def _members(entry):
     """The Datasets or DataArrays under one label, whether it is one or several (seeds)."""
     return [entry] if isinstance(entry, xr.Dataset | xr.DataArray) else list(entry)
-
-
-def _band(ax: Axes, x: np.ndarray, rows: np.ndarray, *, label: str | None, **style) -> np.ndarray:
-    """The mean of `rows` (seeds, points) over x with its 95% interval as a band; returns the mean."""
-    means = [mean_interval(column) for column in rows.T]
-    middle, low, high = (np.array([getattr(mean, name) for mean in means]) for name in ("mean", "low", "high"))
-    ax.plot(x, middle, label=label, **style)
-    if len(rows) > 1:
-        floor = np.where(rows > 0, rows, np.inf).min() / 2 if ax.get_yscale() == "log" else -np.inf
-        ax.fill_between(x, np.maximum(low, floor), high, color=style["color"], alpha=0.18, lw=0)
-    return middle
-
-
-def _legend(ax: Axes, seeds: set[int]) -> None:
-    """A legend where there is more than one thing to tell apart, and what the bands are."""
-    count = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)}–{max(seeds)}"
-    title = f"mean and 95% interval, {count} seeds" if max(seeds) > 1 else None
-    if title or len(ax.get_legend_handles_labels()[0]) > 1:
-        legend = ax.legend(title=title, title_fontsize=10, alignment="left")
-        legend.get_title().set_color(QUIET)
-
-
-class _PlainLog(LogFormatter):
-    """Plain numbers at powers of ten, and between them where the axis is too short for two of those."""
-
-    def __call__(self, value: float, position: int | None = None) -> str:
-        return number(value) if super().__call__(value, position) else ""
-
-
-def quiet_grid(ax: Axes, axis: str = "y", *, which: str = "major") -> None:
-    """Lines across an axis of values ("x", "y", "both"), and plain numbers at its ticks where it is logarithmic.
-
-    `which`: "major", or "both" for lines and a number at every tick between powers of ten too.
-    """
-    ax.grid(axis=axis, which=which)
-    ax.set_axisbelow(True)
-    for each in (ax.xaxis, ax.yaxis):
-        if each.get_scale() == "log":
-            each.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-            every = FuncFormatter(lambda value, _: number(value))
-            each.set_minor_formatter(every if which == "both" else _PlainLog())
 
 
 @styled
@@ -105,7 +65,7 @@ def profile(
         if any(not np.array_equal(axes[0], alphas) for axes, _ in grids):
             raise ValueError(f"lines[{label!r}]: the seeds have different values of alpha; expected one grid")
         rows = np.array([np.where(np.isfinite(values), values, np.nan) for _, values in grids])
-        middle = _band(ax, alphas, rows, label=label, color=COLOURS[i % len(COLOURS)], ls=DASHES[i // len(COLOURS) % 4])
+        middle = band(ax, alphas, rows, label=label, color=COLOURS[i % len(COLOURS)], ls=DASHES[i // len(COLOURS) % 4])
         seeds.add(len(members))
         known = np.isfinite(middle)
         if known.any():
@@ -118,7 +78,7 @@ def profile(
     ax.axvline(0, color=QUIET, lw=0.8, ls=(0, (2, 3)), zorder=0)
     ax.set(xlabel=axis_label(first, "alpha"), ylabel=value_label(first, variable))
     quiet_grid(ax)
-    _legend(ax, seeds)
+    legend(ax, seeds)
     return finish(ax, f"{value_label(first, variable)} along α. ".capitalize() + "; ".join(sentences) + ".", title)
 
 
@@ -129,13 +89,15 @@ def loss_curves(
     variables: Sequence[str] = ("train_loss", "test_loss"),
     log: bool = True,
     ylabel: str = "loss",
+    legend_below: bool = False,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
     """Training histories over epochs, by label: a Dataset over epoch, or several (seeds) of them.
 
     The first of `variables` is a full line, the next dashed; all share the vertical axis. Seeds that stopped
-    early end their curve: the mean is over the epochs that all have.
+    early end their curve: the mean is over the epochs that all have. Long histories are drawn at 200 epochs,
+    evenly spaced. `legend_below` puts the legend under the axes, in a figure that is so much higher.
     """
     if not history:
         raise ValueError("history: empty; expected at least one labelled history")
@@ -152,13 +114,14 @@ def loss_curves(
                         f"history[{label!r}] has no {variable!r} over epoch; it has {list(member.data_vars)}"
                     )
             epochs = min(member.sizes["epoch"] for member in members)
-            rows = np.array([member[variable].to_numpy()[:epochs] for member in members], dtype=float)
+            drawn = np.linspace(0, epochs - 1, min(epochs, MOST)).round().astype(int)
+            rows = np.array([member[variable].to_numpy()[drawn] for member in members], dtype=float)
             rows = np.where(np.isfinite(rows), rows, np.nan)
-            name = variable.replace("_", " ")
+            name = spoken(variable)
             parts = [label] * (len(history) > 1) + [name] * (len(variables) > 1)
-            middle = _band(
+            middle = band(
                 ax,
-                members[0]["epoch"].to_numpy()[:epochs],
+                members[0]["epoch"].to_numpy()[drawn],
                 rows,
                 label=", ".join(parts) or None,
                 color=COLOURS[i % len(COLOURS)],
@@ -170,7 +133,7 @@ def loss_curves(
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.get_major_locator().set_params(integer=True)
     quiet_grid(ax)
-    _legend(ax, seeds)
+    legend(ax, seeds, below=legend_below)
     return finish(ax, "Training curves. " + "; ".join(sentences) + ".", title)
 
 
@@ -196,14 +159,17 @@ def dots(
     for i, (condition, values) in enumerate(groups.items()):
         values = np.array(values)
         finite = values[np.isfinite(values)]
-        mean = mean_interval(values)
+        mean = mean_interval(values, bounds=possible(measure))
         aside = 0.09 * (np.arange(finite.size) % 3 - 1)  # so that equal values can be told apart
         colour = COLOURS[i % len(COLOURS)]
         ax.plot(finite, i + aside, MARKS[i % len(MARKS)], color=colour, ms=6.5, alpha=0.65, mew=0)
         if mean.n:
             if mean.n > 1:
-                low = max(mean.low, finite.min() / 2) if log else mean.low
+                low = max(mean.low, NEXT_TO_ZERO * finite.min()) if log else mean.low
+                seen = ax.dataLim.get_points().copy()
                 ax.plot([low, mean.high], [i + 0.27] * 2, color=INK, lw=1.6, solid_capstyle="butt")
+                ax.dataLim.set_points(seen)  # a bar that reaches zero goes on beside a logarithmic axis
+                ax.update_datalim([(max(low, finite.min() / 2) if log else low, i), (mean.high, i)])
             ax.plot(mean.mean, i + 0.27, "|", color=INK, ms=11, mew=2.4)
         missing = values.size - finite.size
         names.append("\n".join(textwrap.wrap(condition, 18)) + (f"\n({missing} not finite)" if missing else ""))
@@ -213,7 +179,7 @@ def dots(
         )
     if not log:
         ax.locator_params(axis="x", nbins=6)  # so that numbers of many digits stay apart
-    name = xlabel or measure.replace("_", " ")
+    name = xlabel or spoken(measure)
     ax.set_yticks(range(len(groups)), names)
     ax.set_ylim(len(groups) - 0.45, -0.5)
     ax.tick_params(axis="y", length=0)
@@ -233,12 +199,15 @@ def curve_against(
     ylabel: str,
     log_x: bool = False,
     log_y: bool = False,
+    bounds: tuple[float, float] = ANY,
+    legend_below: bool = False,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
     """A measure against a number (depth, width): by label, the values of all seeds at each x.
 
-    Seeds are small dots, their mean a line, its 95% interval a band.
+    Seeds are small dots, their mean a line, its 95% interval a band, which ends at `bounds`, the least and the
+    largest value that the measure can have. `legend_below` puts the legend under the axes.
     """
     if not groups or not all(groups.values()):
         raise ValueError("groups: expected at least one label, each with the values of seeds at one x or more")
@@ -255,7 +224,7 @@ def curve_against(
             seeds.add(len(at[key]))
         rows[~np.isfinite(rows)] = np.nan
         colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
-        middle = _band(ax, x, rows, label=label, color=colour, marker=mark, ms=5)
+        middle = band(ax, x, rows, label=label, bounds=bounds, color=colour, marker=mark, ms=5)
         ax.plot(
             np.broadcast_to(x, rows.shape).ravel(),
             rows.ravel(),
@@ -274,7 +243,7 @@ def curve_against(
         ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
     quiet_grid(ax)
-    _legend(ax, seeds)
+    legend(ax, seeds, below=legend_below)
     return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)
 
 
@@ -285,13 +254,14 @@ def histograms(
     xlabel: str,
     ylabel: str = "share",
     log: bool = True,
+    legend_below: bool = False,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
     """Distributions as lines, by label: the share in each bin over one coordinate (the bins' centres).
 
     Several arrays under a label are seeds: their mean with its 95% interval. Empty bins leave a gap where
-    the vertical axis is logarithmic.
+    the vertical axis is logarithmic. `legend_below` puts the legend under the axes.
     """
     if not groups:
         raise ValueError("groups: empty; expected at least one labelled distribution")
@@ -304,11 +274,12 @@ def histograms(
             raise ValueError(f"groups[{label!r}]: expected one dimension, got {members[0].dims}")
         centres = members[0][members[0].dims[0]].to_numpy()
         rows = np.array([member.to_numpy() for member in members], dtype=float)
-        middle = _band(
+        middle = band(
             ax,
             centres,
             np.where(rows > 0, rows, np.nan) if log else rows,
             label=label,
+            bounds=(0.0, np.inf),
             color=COLOURS[i % len(COLOURS)],
             ls=DASHES[i // len(COLOURS) % 4],
         )
@@ -317,6 +288,7 @@ def histograms(
         spread = np.sqrt((inside * centres**2).sum() / inside.sum())
         sentences.append(f"{label}: root mean square {number(spread)}, highest at {number(centres[inside.argmax()])}")
     ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.locator_params(axis="x", nbins=6)  # so that numbers of many digits stay apart
     quiet_grid(ax)
-    _legend(ax, seeds)
+    legend(ax, seeds, below=legend_below)
     return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)

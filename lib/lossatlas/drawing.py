@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import Bbox
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from lossatlas.scale import BEYOND, Scale
@@ -97,22 +98,50 @@ def draw_path(ax: Axes, path: xr.Dataset, *, marks: int = 0) -> None:
     gone = np.append(0, np.cumsum(np.hypot(*np.diff(on_screen, axis=0).T)))
     chosen = sorted({int(np.argmin(abs(gone - at))) for at in np.linspace(0, gone[-1], marks)})
     name = "epoch" if "epoch" in path else "step"
-    for i in chosen:
+    first_last = [i for i in (0, len(points) - 1) if i in chosen]
+    sides, taken = {}, []
+    for i in [*first_last, *(i for i in chosen if i not in first_last)]:
         ahead = on_screen[min(i + 1, len(points) - 1)] - on_screen[max(i - 1, 0)]
-        aside = np.array([ahead[1], -ahead[0]]) / (np.hypot(*ahead) or 1)  # to the right of the path
-        text = number(float(path[name][i]))
+        ahead = ahead / (np.hypot(*ahead) or 1)
+        aside = np.array([ahead[1], -ahead[0]])  # to the right of the path
+        slanting = [(side + along) / 2**0.5 for side in (aside, -aside) for along in (ahead, -ahead)]
+        text = f"{name} {number(float(path[name][i]))}" if i == chosen[0] else number(float(path[name][i]))
+        places = [(side, _place(ax, on_screen[i], side, text)) for side in (aside, -aside, *slanting)]
+        free = [
+            (box.count_contains(on_screen), n)  # of the points of the path it hides few
+            for n, (_, box) in enumerate(places)
+            if ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1) and not box.count_overlaps(taken)
+        ]
+        if free or i in first_last:  # where there is no room, a point between the ends does without
+            side, box = places[min(free)[1] if free else 0]
+            sides[i] = text, side
+            taken.append(box)
+    for i, (text, side) in sorted(sides.items()):
         ax.annotate(
-            f"{name} {text}" if i == chosen[0] else text,
+            text,
             points[i],
-            tuple(13 * aside),
+            tuple(13 * side),
             textcoords="offset points",
-            ha="left" if aside[0] > 0.4 else "right" if aside[0] < -0.4 else "center",
+            ha=_alignment(side),
             va="center",
             fontsize=10,
             color="white",
             path_effects=CASING,
             zorder=8,
         )
+
+
+def _alignment(side: np.ndarray) -> str:
+    return "left" if side[0] > 0.4 else "right" if side[0] < -0.4 else "center"
+
+
+def _place(ax: Axes, point: np.ndarray, side: np.ndarray, text: str) -> Bbox:
+    """About the box on screen of a text of 10 points that stands beside a point, to its `side`."""
+    pixel = ax.get_figure(root=True).dpi / 72
+    x, y = point + 13 * pixel * side
+    width, height = 6.6 * len(text) * pixel, 11 * pixel
+    left = x - {"left": 0, "center": width / 2, "right": width}[_alignment(side)]
+    return Bbox.from_bounds(left, y - height / 2, width, height)
 
 
 def draw_surface3d(ax: Axes, surface: xr.Dataset, *, variable: str, scale: Scale, resolution: int | None) -> None:

@@ -83,13 +83,17 @@ def _finite(values: Sequence[float], name: str) -> tuple[np.ndarray, int]:
     return finite, values.size - finite.size
 
 
-def mean_interval(values: Sequence[float]) -> Mean:
-    """The mean with Student's t interval; NaN for the interval of one value and for the mean of none."""
+def mean_interval(values: Sequence[float], *, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Mean:
+    """The mean with Student's t interval; NaN for the interval of one value and for the mean of none.
+
+    The interval is cut at `bounds`, the least and the largest value that the mean can have: what lies beyond
+    cannot be the mean, so that the interval covers no less.
+    """
     values, _ = _finite(values, "values")
     n = len(values)
     mean = float(values.mean()) if n else float("nan")
     half = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return Mean(mean, mean - half, mean + half, n)
+    return Mean(mean, float(np.maximum(mean - half, bounds[0])), float(np.minimum(mean + half, bounds[1])), n)
 
 
 def _difference_of_means(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -21,7 +21,8 @@ from lossatlas.effects import (
     trend,
     variance_components,
 )
-from lossatlas.tables import Table, interval_text, number
+from lossatlas.tables import Table, interval_text, number, spoken
+from lossatlas.wording import changes_in_words, in_words, spread_in_words, trends_in_words
 
 __all__ = [
     "Claim",
@@ -31,6 +32,7 @@ __all__ = [
     "VarianceComponents",
     "Verdict",
     "by_condition",
+    "changes_in_words",
     "claims_table",
     "difference",
     "from_records",
@@ -38,10 +40,12 @@ __all__ = [
     "in_words",
     "judge",
     "mean_interval",
+    "possible",
     "seeds_table",
     "spread_in_words",
     "to_records",
     "trend",
+    "trends_in_words",
     "trends_table",
     "variance_components",
 ]
@@ -49,7 +53,10 @@ __all__ = [
 EXPECTED = ("greater", "less", "different", "same")
 SEEDS = 5  # a condition needs so many for a verdict
 SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "–"}
-WORDS = {"supported": "Supported", "inconclusive": "Left open", "contradicted": "Contradicted"}
+SHARES = {"nonconvex_share", "basin_area", "two_components", "straightness", "step"}
+SHARES |= {"accuracy", "balanced_accuracy", "auc"}
+NOT_NEGATIVE = {"roughness", "asymmetry", "minima", "barrier", "loss", "test_loss", "spectral_radius"}
+LARGEST_G = 10  # beyond it Hedges' g tells of a spread next to nothing, and its digits tell nothing
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,8 @@ def judge(claims: Sequence[Claim]) -> list[Verdict]:
     - A difference is found where its 95% interval excludes zero and its permutation p-value, corrected by
       Holm for all the claims given here, is below 0.05. It supports a claim that expects it, and contradicts
       one that expects the other sign or none. Where none is found the claim is inconclusive, and the note
-      gives the smallest difference that the design could have seen in a single test.
+      says why: what the correction took away, or the smallest difference that the design could have seen in a
+      single test.
     - "Same" is supported only where a margin is stated and the whole 95% interval lies within it
       (equivalence; stricter than two one-sided 5% tests). With a margin it is contradicted only by a
       difference whose interval lies beyond the margin.
@@ -116,7 +124,7 @@ def judge(claims: Sequence[Claim]) -> list[Verdict]:
         notes = [_left_out(effect)] if effect.left_out else []
         if ok:
             at_best = holm(np.where(np.arange(len(claims)) == i, effect.smallest_p, p_values))[i]
-            outcome, reasons = _outcome(claim, float(adjusted[i]), float(at_best))
+            outcome, reasons = _outcome(claim, float(adjusted[i]), float(at_best), sum(enough))
         else:
             n = min(effect.n_a, effect.n_b)
             outcome, reasons = "inconclusive", [f"{n} seed{'s' * (n != 1)}, five needed"]
@@ -128,7 +136,7 @@ def _left_out(effect: Effect) -> str:
     return f"{effect.left_out} seed{'s' * (effect.left_out > 1)} left out, not finite"
 
 
-def _outcome(claim: Claim, p: float, p_at_best: float) -> tuple[str, list[str]]:
+def _outcome(claim: Claim, p: float, p_at_best: float, tests: int) -> tuple[str, list[str]]:
     """Outcome and reasons for a claim with enough seeds; `p_at_best`: adjusted p of a perfect separation."""
     effect, margin = claim.effect, claim.margin
     found = effect.excludes_zero and p < LEVEL
@@ -140,9 +148,10 @@ def _outcome(claim: Claim, p: float, p_at_best: float) -> tuple[str, list[str]]:
     elif found:
         sign = "greater" if effect.difference > 0 else "less"
         return ("supported" if claim.expected in (sign, "different") else "contradicted"), []
-    detectable = f"could have seen {number(effect.smallest_detectable)} or more"
-    reasons = [detectable if effect.smallest_detectable > 0 else "no seed differs from another"]
-    if claim.expected == "same" and margin is None and not found:
+    reasons = [_why_not_found(effect, p, tests)]
+    if found:
+        reasons = [f"the interval reaches {number(margin)}, below which a difference counts as none"]
+    if claim.expected == "same" and margin is None:
         reasons.append("no margin stated, so that sameness cannot be shown")
     if p_at_best >= LEVEL:
         reasons.append(
@@ -152,34 +161,17 @@ def _outcome(claim: Claim, p: float, p_at_best: float) -> tuple[str, list[str]]:
     return "inconclusive", reasons
 
 
-def in_words(verdicts: Sequence[Verdict], *, beside: Sequence[str] = ()) -> str:
-    """What became of the claims, a sentence an outcome: "Supported: …; …. Left open: …. Contradicted: …."
-
-    An outcome that no claim has is left out. ``beside`` names fields of a claim that stand in brackets behind
-    its text, as ("measure", "compared").
-    """
-
-    def said(claim: Claim) -> str:
-        values = ", ".join(str(getattr(claim, name)).replace("_", " ") for name in beside)
-        return f"{claim.text} ({values})" if values else claim.text
-
-    groups = {word: [said(v.claim) for v in verdicts if v.outcome == outcome] for outcome, word in WORDS.items()}
-    return " ".join(f"{word}: {'; '.join(group)}." for word, group in groups.items() if group)
-
-
-def spread_in_words(values: Mapping[str, Sequence[Sequence[float]]]) -> str:
-    """The share of a measure's variance that lies between training seeds: "3 layers: 40 %; 16 layers: 75 %".
-
-    ``values``: by condition, (seeds, planes), as for :func:`variance_components`. One seed or one plane cannot
-    tell, and the text then says so.
-    """
-    if any(min(np.shape(table)) < 2 for table in values.values()):
-        return "not measured with one plane or one seed"
-    shares = {label: variance_components(table).share_seeds for label, table in values.items()}
-    return "; ".join(
-        f"{label}: {'nothing varies' if math.isnan(share) else f'{100 * share:.0f} %'}"
-        for label, share in shares.items()
-    )
+def _why_not_found(effect: Effect, p: float, tests: int) -> str:
+    """Why an effect with enough seeds is not found, `p` being corrected for so many `tests`."""
+    if not effect.excludes_zero:
+        if p < LEVEL:
+            return f"p is below {LEVEL}, but the interval includes zero"
+        seen = effect.smallest_detectable
+        return f"could have seen {number(seen)} or more" if seen > 0 else "no seed differs from another"
+    alone = f"the interval excludes zero, but p = {number(effect.p, 2)}"
+    if effect.p < LEVEL:
+        return f"{alone} is that of one test: corrected for {tests} it is {number(p, 2)}"
+    return f"{alone} is not below {LEVEL}"
 
 
 def to_records(verdicts: Sequence[Verdict]) -> list[dict]:
@@ -211,18 +203,23 @@ def from_records(records: Sequence[Mapping]) -> list[Verdict]:
         raise ValueError(f"records: not what to_records makes of verdicts ({error!r})") from error
 
 
+def _size(g: float) -> str:
+    """Hedges' g for people, its digits left out where they tell nothing."""
+    return number(g, 2) if abs(g) <= LARGEST_G else f"{'>' if g > 0 else '<'} {number(math.copysign(LARGEST_G, g))}"
+
+
 def claims_table(verdicts: Sequence[Verdict]) -> Table:
     """The claims with our estimates and the verdicts, a row each; `.to_records()` gives plain dicts."""
     rows = []
     for verdict in verdicts:
         claim, effect = verdict.claim, verdict.claim.effect
-        size = [] if math.isnan(effect.hedges_g) else [f"Hedges g {number(effect.hedges_g, 2)}"]
+        size = [] if math.isnan(effect.hedges_g) else [f"Hedges g {_size(effect.hedges_g)}"]
         outcome = f"{SIGNS[verdict.outcome]} {verdict.outcome}"
         rows.append(
             (
                 (claim.text, claim.figure),
                 (outcome, verdict.note) if verdict.note else outcome,
-                (claim.measure.replace("_", " "), claim.compared, f"expected: {claim.expected}"),
+                (spoken(claim.measure), claim.compared, f"expected: {claim.expected}"),
                 (interval_text(effect.difference, effect.low, effect.high), *size),
                 (number(verdict.p_adjusted, 2), f"uncorrected {number(effect.p, 2)}"),
                 f"{effect.n_a}\u00a0+\u00a0{effect.n_b}",
@@ -246,6 +243,13 @@ def trends_table(trends: Mapping[str, Trend]) -> Table:
     return Table(headers, tuple(rows), plain, "la-table")
 
 
+def possible(measure: str) -> tuple[float, float]:
+    """The least and the largest value that a measure can have, by its name: a share lies in [0, 1]."""
+    if measure in SHARES:
+        return 0.0, 1.0
+    return (0.0, math.inf) if measure in NOT_NEGATIVE else (-math.inf, math.inf)
+
+
 def by_condition(records: Sequence[Mapping], measure: str) -> dict[str, list[float]]:
     """The values of a measure by condition, in order of appearance.
 
@@ -267,7 +271,8 @@ def seeds_table(records: Sequence[Mapping], *, measures: Sequence[str] | None = 
     """Every condition with the mean over its seeds and the 95% interval of each measure.
 
     `records` as in :func:`by_condition`; `measures`: all numbers of the first record but its seed, unless
-    given. Values that are not finite are left out, and the cell says how many.
+    given. Values that are not finite are left out, and the cell says how many. An interval ends where the
+    measure does (see :func:`possible`).
     """
     if measures is None:
         first = records[0] if records else {}
@@ -276,10 +281,10 @@ def seeds_table(records: Sequence[Mapping], *, measures: Sequence[str] | None = 
     plain = []
     for measure in measures:
         for condition, values in by_condition(records, measure).items():
-            mean = mean_interval(values)
+            mean = mean_interval(values, bounds=possible(measure))
             row = rows.setdefault(condition, [condition, str(len(values))])
             left_out = [f"{len(values) - mean.n} left out, not finite"] if mean.n < len(values) else []
             row.append((interval_text(mean.mean, mean.low, mean.high), *left_out))
             plain.append({"condition": condition, "measure": measure, **_plain(asdict(mean))})
-    headers = ("Condition", "Seeds", *(measure.replace("_", " ") for measure in measures))
+    headers = ("Condition", "Seeds", *map(spoken, measures))
     return Table(headers, tuple(map(tuple, rows.values())), plain, "la-seeds")

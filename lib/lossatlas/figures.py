@@ -168,7 +168,8 @@ def panels(
     grid = figure.subplots(rows, columns, squeeze=False, subplot_kw={} if flat else {"projection": "3d"})
     options = {"variable": variable, "log": log, "clip": clip, "clim": clim}
     shared = Scale.over(list(surfaces.values()), **options) if share_scale else None
-    same_grid = len({tuple(float(s[d][i]) for d in s.dims for i in (0, -1)) for s in surfaces.values()}) == 1
+    axes = {tuple((axis_label(s, d), *s[d].values[[0, -1]].tolist()) for d in s.dims) for s in surfaces.values()}
+    same_grid = len(axes) == 1
     for i, (ax, (title, surface)) in enumerate(zip(grid.flat, surfaces.items(), strict=False)):
         scale = shared or Scale.over([surface], **options)
         drawing = {"variable": variable, "scale": scale, "resolution": interpolate_to}

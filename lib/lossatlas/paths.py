@@ -231,7 +231,7 @@ def compute_surface_under(
     surface = study.evaluate_on(model, plane, condition, seed, slice=slice, alphas=alphas, betas=betas)
     for name in ("alpha", "beta"):
         surface[name].attrs["units"] = "distance in weights"
-    return surface.assign_attrs(condition=f"{condition.label}, {slice.plane}")
+    return surface.assign_attrs(condition=f"{condition.label}, {slice.plane.replace(' + ', ' and ')}")
 
 
 def on_plane(path: xr.Dataset, plane: str) -> xr.Dataset:

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossatlas.curves import quiet_grid
+from lossatlas.bands import quiet_grid
 from lossatlas.evidence import by_condition, trend
 from lossatlas.style import COLOURS, MARKS, canvas, finish, sentence, styled
-from lossatlas.tables import interval_text, number
+from lossatlas.tables import interval_text, number, spoken
 
 
 @styled
@@ -39,7 +39,7 @@ def scatter(
     ax = canvas(ax, (5.4, 4.2 + 0.28 * -(-len(groups) // 2)))
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
-    names = [name or measure.replace("_", " ") for name, measure in ((xlabel, x), (ylabel, y))]
+    names = [name or spoken(measure) for name, measure in ((xlabel, x), (ylabel, y))]
     sentences = []
     for i, (condition, pairs) in enumerate(groups.items()):
         shown = pairs[:, np.isfinite(pairs).all(axis=0)]

@@ -10,7 +10,7 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits, for people: 0.05, −1.2, 2·10⁻⁶; 12345 whole; – for NaN."""
+    """A number with so many significant digits, for people: 0.05, −1.2, 2·10⁻⁶; 12,345 whole; – for NaN."""
     if value != value:
         return "–"
     if abs(value) == float("inf"):
@@ -20,11 +20,23 @@ def number(value: float, digits: int = 3) -> str:
         return "0"
     if 1e-3 <= abs(rounded) < 1e5:
         text = f"{value:.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
+        text = text if abs(rounded) < 1e4 else f"{value:,.0f}"
         return text.replace("-", "−")
     factor, power = f"{rounded:.{digits - 1}e}".split("e")
     power = "10" + str(int(power)).translate(SUPERSCRIPT)
     factor = f"{float(factor):g}"
     return (f"{factor}·{power}" if factor not in ("1", "-1") else factor[:-1] + power).replace("-", "−")
+
+
+def spoken(name: str) -> str:
+    """A measure's name as a page says it: "non-convex share" for "nonconvex_share"."""
+    return name.replace("_", " ").replace("nonconvex", "non-convex")
+
+
+def listed(items: Sequence[str]) -> str:
+    """The items as a sentence lists them: "a, b and c"."""
+    *first, last = items or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def interval_text(mean: float, low: float, high: float) -> str:
