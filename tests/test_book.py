@@ -20,6 +20,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from lossatlas.datasets import DATASETS, load_dataset
 from lossatlas_book import chapters, console, environment, execute, launch, publish, reproduce, serve, site
@@ -507,6 +508,27 @@ def test_a_page_opened_from_disk_is_complete_and_asks_nobody(small_site, browser
     assert {url.split(":")[0] for url in asked} <= {"file", "data"}
 
 
+@pytest.mark.browser
+def test_pages_are_pictured_and_measured(small_site):
+    site.build(small_site, executed={"tiny": small_site / "book" / "tiny.ipynb"})
+    command = [sys.executable, "-m", "lossatlas_book"]
+    assert subprocess.run([*command, "screenshots"]).returncode == 0
+    found = {path.name: Image.open(path).size for path in (small_site / "_build" / "screenshots").glob("*.png")}
+    names = {
+        f"{page}-{width}-{theme}.png"
+        for page in ("intro", "tiny", "search")
+        for width in (1280, 390)
+        for theme in ("light", "dark")
+    }
+    assert set(found) == names and all(size[0] in (1280, 390) and size[1] >= 900 for size in found.values())
+
+    said = subprocess.run([*command, "measure"], capture_output=True, text=True, check=True).stdout
+    rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if ".html" in line}
+    assert set(rows) == {"book/intro.html", "book/tiny.html", "search.html"}
+    before, scenes, largest, text, idle = rows["book/tiny.html"]
+    assert int(before) > 100 and (scenes, largest) == ("0", "–") and 0 < float(text) <= float(idle)
+
+
 # where a page's buttons lead
 
 
@@ -523,14 +545,17 @@ def test_chapters_have_launch_buttons_where_the_book_has_a_repository(small_site
     configure(small_site, url=f"https://{host}/some/atlas" if host else "")
     html = site.build(small_site, executed={"tiny": small_site / "book" / "tiny.ipynb"})
     binder = "https://mybinder.org/v2/{}/launch?urlpath=lab/tree/book/tiny.ipynb"
-    assert buttons(html) == {
-        "github.com": {
-            "Binder": binder.format("gh/some/atlas"),
-            "Colab": "https://colab.research.google.com/github/some/atlas/blob/launch/book/tiny.ipynb",
-        },
-        "gitlab.com": {"Binder": binder.format("gl/some%2Fatlas")},
-        "": {},
-    }[host]
+    assert (
+        buttons(html)
+        == {
+            "github.com": {
+                "Binder": binder.format("gh/some/atlas"),
+                "Colab": "https://colab.research.google.com/github/some/atlas/blob/launch/book/tiny.ipynb",
+            },
+            "gitlab.com": {"Binder": binder.format("gl/some%2Fatlas")},
+            "": {},
+        }[host]
+    )
     assert "Launch on" not in (html / "book" / "intro.html").read_text()  # it is no notebook
 
 
