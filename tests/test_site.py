@@ -123,9 +123,10 @@ def test_labels_of_pictures_are_whole_and_apart(browser: Browser, site: Path, wi
 
 def test_three_scenes_share_a_row_or_none(browser: Browser, site: Path):
     rows = 0
-    for name in chapters(site):
-        for width, columns in ((1920, 3), (1200, 3), (1199, 1), (390, 1)):
-            with visit(browser, f"{site.as_uri()}/{name}", width=width) as seen:
+    for name in (name for name in chapters(site) if 'class="la-scenes' in (site / name).read_text(encoding="utf-8")):
+        with visit(browser, f"{site.as_uri()}/{name}") as seen:
+            for width, columns in ((1920, 3), (1200, 3), (1199, 1), (390, 1)):
+                seen.page.set_viewport_size({"width": width, "height": 900})
                 for row in seen.page.locator(".la-scenes").all():
                     boxes = [one.bounding_box() for one in row.locator(".la-scene").all()]
                     if len(boxes) == 3:
@@ -151,11 +152,11 @@ def test_what_is_too_wide_scrolls_in_its_box_says_so_and_takes_the_keys(browser:
                 boxes += 1
             if not (box := seen.page.locator('.la-scroll[data-more="right"]').first).count():
                 continue
-            box.focus()
-            seen.page.keyboard.press("ArrowRight")
-            seen.page.wait_for_function("one => one.scrollLeft > 0", arg=box.element_handle())
-            assert seen.page.url.endswith(name)
             handle = box.element_handle()
+            handle.focus()
+            seen.page.keyboard.press("ArrowRight")
+            seen.page.wait_for_function("one => one.scrollLeft > 0", arg=handle)
+            assert seen.page.url.endswith(name)
             handle.evaluate("one => one.scrollTo(one.scrollWidth, 0)")
             seen.page.wait_for_function("one => one.dataset.more === 'left'", arg=handle)
     assert boxes > 20
@@ -164,8 +165,9 @@ def test_what_is_too_wide_scrolls_in_its_box_says_so_and_takes_the_keys(browser:
 def test_figures_are_legible_on_a_phone_and_whole_on_a_screen(browser: Browser, site: Path):
     wide = 0
     for name in chapters(site):
-        for width, least in ((390, 0.6), (1280, 0.7)):
-            with visit(browser, f"{site.as_uri()}/{name}", width=width) as seen:
+        with visit(browser, f"{site.as_uri()}/{name}") as seen:
+            for width, least in ((1280, 0.7), (390, 0.6)):
+                seen.page.set_viewport_size({"width": width, "height": 900})
                 for picture in seen.page.locator(".la-figure img").all():
                     shown = picture.bounding_box()["width"] / int(picture.get_attribute("width"))
                     assert least < shown <= 1.001, (name, width)

@@ -16,13 +16,13 @@
     const kept = [];
     for (const { label, rect } of found.sort((a, b) => rank(a.label) - rank(b.label))) {
       const at = [label.style.left, label.style.top].map(parseFloat);
-      if (at.some((share) => share < 0 || share > 100)) continue; // the view is turned or moved away from it
+      const away = at.some((share) => share < 0 || share > 100); // where it belongs is not in the picture
       const x = inside(rect.left, rect.right, edge.left, edge.right);
       const y = inside(rect.top, rect.bottom, edge.top, edge.bottom);
       const [left, right, top, bottom] = [rect.left + x, rect.right + x, rect.top + y, rect.bottom + y];
       const meets = (other) => left < other.right + APART && right > other.left - APART
         && top < other.bottom && bottom > other.top;
-      if (kept.some(meets)) label.style.visibility = "hidden";
+      if (away || kept.some(meets)) label.style.visibility = "hidden";
       else kept.push({ left, right, top, bottom });
       if (x || y) label.style.translate = `${x}px ${y}px`;
     }
