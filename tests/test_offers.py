@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import pyvista as pv
 import xarray as xr
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
@@ -47,6 +48,15 @@ def test_a_figure_becomes_files(tmp_path):
     shown = tmp_path / re.search(r'<img [^>]*src="\.\./([^"]+)"', page)[1]
     assert shown == files["Picture (PNG)"] and Image.open(shown).format == "PNG"
     assert page.index("Picture (PNG)") < page.index("How it was made") < page.index("k.nc")
+
+
+def test_a_figure_without_numbers_is_offered_as_a_picture(tmp_path):
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    page = published(tmp_path, figures.figure_html(figure, alt="A line", caption="A line"))
+    files = links(page, tmp_path)
+    assert list(files) == ["Picture (PNG)"] and Image.open(files["Picture (PNG)"]).format == "PNG"
+    assert page.index("<figcaption>") < page.index("la-offer") < page.index("</figcaption>")
 
 
 def test_a_scene_becomes_files_and_its_picture_a_png(tmp_path):
