@@ -11,7 +11,7 @@ export NAME CHAPTER PARAMS PROFILE
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve screenshots chapter reproduce verify lint clean environment test-environment
+.PHONY: help book test serve screenshots measure chapter reproduce verify lint clean environment test-environment
 
 help:  ## List these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -29,6 +29,9 @@ serve: environment  ## Show the site on localhost (PORT=8000)
 
 screenshots: test-environment  ## Every page as a picture in _build/screenshots/, wide and narrow, light and dark
 	@$(RUN) screenshots
+
+measure: test-environment  ## Every page of the built site: how heavy it is, how many scenes, how soon it is there
+	@$(RUN) measure
 
 chapter: environment  ## Execute one chapter otherwise: NAME=depth PARAMS="grid_points=21 seeds=2" (or PROFILE=small)
 	@$(RUN) chapter "$$NAME" --params "$$PARAMS" --profile "$$PROFILE"

@@ -20,9 +20,10 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from lossatlas.datasets import DATASETS, load_dataset
-from lossatlas_book import chapters, console, environment, execute, publish, reproduce, serve, site
+from lossatlas_book import chapters, console, environment, execute, launch, publish, reproduce, serve, site
 from lossatlas_book.__main__ import main
 from lossatlas_book.console import Failure
 
@@ -57,6 +58,13 @@ def book(tmp_path, monkeypatch) -> Path:
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/tiny\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def configure(book: Path, *, url: str = "") -> None:
+    """Give a book the real configuration, with a repository of its own or none."""
+    text, count = re.subn(r'(?m)^  url: ".*"$', f'  url: "{url}"', (ROOT / "_config.yml").read_text())
+    assert count == 1
+    (book / "_config.yml").write_text(text)
 
 
 def printed(path: Path) -> str:
@@ -286,8 +294,8 @@ def test_the_time_left_comes_from_the_last_execution(tmp_path):
 
 
 def test_make_chapter_gives_a_notebook_and_a_page_with_one_tidy_cell(book, capsys, monkeypatch):
-    for name in ("_config.yml", "constraints.txt"):
-        shutil.copy(ROOT / name, book)
+    configure(book)
+    shutil.copy(ROOT / "constraints.txt", book)
     shutil.copytree(ROOT / "book" / "_static", book / "book" / "_static")
     (book / "book" / "references.bib").write_text("")
     assert main(["chapter", "tiny", "--params", "grid_points=21"]) == 0
@@ -450,7 +458,7 @@ def test_the_injected_cell_goes_and_so_do_notes_on_the_machine():
 @pytest.fixture
 def small_site(book) -> Path:
     """The tiny book with the real configuration, so that its site can be built."""
-    shutil.copy(ROOT / "_config.yml", book)
+    configure(book)
     shutil.copytree(ROOT / "book" / "_static", book / "book" / "_static")
     shutil.copy(ROOT / "book" / "references.bib", book / "book")
     (book / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n- file: book/tiny\n")
@@ -498,6 +506,111 @@ def test_a_page_opened_from_disk_is_complete_and_asks_nobody(small_site, browser
     page.close()
     assert said == []
     assert {url.split(":")[0] for url in asked} <= {"file", "data"}
+
+
+@pytest.mark.browser
+def test_pages_are_pictured_and_measured(small_site):
+    site.build(small_site, executed={"tiny": small_site / "book" / "tiny.ipynb"})
+    command = [sys.executable, "-m", "lossatlas_book"]
+    assert subprocess.run([*command, "screenshots"]).returncode == 0
+    found = {path.name: Image.open(path).size for path in (small_site / "_build" / "screenshots").glob("*.png")}
+    names = {
+        f"{page}-{width}-{theme}.png"
+        for page in ("intro", "tiny", "search")
+        for width in (1280, 390)
+        for theme in ("light", "dark")
+    }
+    assert set(found) == names and all(size[0] in (1280, 390) and size[1] >= 900 for size in found.values())
+
+    said = subprocess.run([*command, "measure"], capture_output=True, text=True, check=True).stdout
+    rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if ".html" in line}
+    assert set(rows) == {"book/intro.html", "book/tiny.html", "search.html"}
+    before, scenes, largest, text, idle = rows["book/tiny.html"]
+    assert int(before) > 100 and (scenes, largest) == ("0", "–") and 0 < float(text) <= float(idle)
+
+
+# where a page's buttons lead
+
+
+def buttons(html: Path) -> dict[str, str]:
+    """Where the launch buttons of the chapter lead, by the words on them."""
+    page = (html / "book" / "tiny.html").read_text()
+    found = re.findall(r'<a href="([^"]+)"[^>]*title="Launch on ([^"]+)"', page)
+    assert ("launch-buttons" in page) == bool(found)
+    return {name: address for address, name in found}
+
+
+@pytest.mark.parametrize("host", ["github.com", "gitlab.com", ""])
+def test_chapters_have_launch_buttons_where_the_book_has_a_repository(small_site, host):
+    configure(small_site, url=f"https://{host}/some/atlas" if host else "")
+    html = site.build(small_site, executed={"tiny": small_site / "book" / "tiny.ipynb"})
+    binder = "https://mybinder.org/v2/{}/launch?urlpath=lab/tree/book/tiny.ipynb"
+    assert (
+        buttons(html)
+        == {
+            "github.com": {
+                "Binder": binder.format("gh/some/atlas"),
+                "Colab": "https://colab.research.google.com/github/some/atlas/blob/launch/book/tiny.ipynb",
+            },
+            "gitlab.com": {"Binder": binder.format("gl/some%2Fatlas")},
+            "": {},
+        }[host]
+    )
+    assert "Launch on" not in (html / "book" / "intro.html").read_text()  # it is no notebook
+
+
+def launch_cells(book: Path, *, url: str) -> set[str]:
+    """The sources of the cells that the command puts into the real chapters, before all their other code."""
+    shutil.rmtree(book / "book")
+    shutil.copytree(ROOT / "book", book / "book", ignore=shutil.ignore_patterns("_static"))
+    configure(book, url=url)
+    for _ in range(2):  # the second time changes nothing
+        assert main(["launch"]) == 0
+    sources = set()
+    for name, path in chapters.chapters(ROOT).items():
+        cells = nbformat.read(book / "book" / f"{name}.ipynb", as_version=4).cells
+        added = [cell for cell in cells if cell.id == launch.IDENTITY]
+        assert [cell for cell in cells if cell not in added] == chapters.read(path).cells
+        assert added == [cell for cell in cells if cell.cell_type == "code"][: len(added)]
+        assert chapters.problems(book / "book" / f"{name}.ipynb") == []
+        assert all(cell.metadata.tags == ["remove-cell"] for cell in added)
+        sources |= {cell.source for cell in added} or {""}
+    return sources
+
+
+def test_without_a_repository_chapters_stay_as_they_are(book):
+    assert launch_cells(book, url="") == {""}
+
+
+def test_one_cell_makes_every_chapter_run_in_colab_and_binder(book, monkeypatch):
+    (source,) = launch_cells(book, url="https://github.com/some/atlas")
+    called = []
+
+    def run(command: list[str], *, check: bool) -> None:
+        called.append((Path.cwd(), command))
+        if command[0] == "git":
+            (Path.cwd() / command[-1]).mkdir()
+
+    monkeypatch.setattr(subprocess, "run", run)
+    exec(source, {})  # in a copy of the repository
+    assert Path.cwd() == book and called == []
+    monkeypatch.chdir(book / "book")  # on Binder
+    exec(source, {})
+    assert Path.cwd() == book and called == []
+
+    elsewhere = book / "_build" / "content"
+    elsewhere.mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    exec(source, {})  # a notebook that somebody took away
+    assert Path.cwd() == elsewhere and called == []
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    exec(source, {})
+    clone = ["git", "clone", "--depth", "1", "--branch", "launch", "https://github.com/some/atlas", "lossatlas"]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "./lossatlas[book]"]
+    assert called == [(elsewhere, clone), (elsewhere, install)] and Path.cwd() == elsewhere / "lossatlas"
+    monkeypatch.chdir(elsewhere)
+    exec(source, {})  # after a restart: what was fetched is there
+    assert [command for _, command in called[2:]] == [install]
 
 
 # the commands

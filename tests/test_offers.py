@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import pyvista as pv
 import xarray as xr
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from lossatlas import figures, scenes
 from lossatlas.provenance import provenance_table
-from lossatlas_book import offers, publish
+from lossatlas_book import layout, offers, publish
 
 
 def surface(**attrs):
@@ -49,6 +50,15 @@ def test_a_figure_becomes_files(tmp_path):
     assert page.index("Picture (PNG)") < page.index("How it was made") < page.index("k.nc")
 
 
+def test_a_figure_without_numbers_is_offered_as_a_picture(tmp_path):
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    page = published(tmp_path, figures.figure_html(figure, alt="A line", caption="A line"))
+    files = links(page, tmp_path)
+    assert list(files) == ["Picture (PNG)"] and Image.open(files["Picture (PNG)"]).format == "PNG"
+    assert page.index("<figcaption>") < page.index("la-offer") < page.index("</figcaption>")
+
+
 def test_a_scene_becomes_files_and_its_picture_a_png(tmp_path):
     page = published(tmp_path, scenes.scene(surface(), title="A bowl"))
     files = links(page, tmp_path)
@@ -70,6 +80,26 @@ def test_measures_lead_to_the_table_of_results_where_there_is_one(tmp_path):
     assert page.count(f'id="{offers.TABLE}"') == 1 and f'href="#{offers.TABLE}"' in page
     assert "<dt>Training seeds</dt><dd>0, 1, 2</dd><dt>Measured on</dt>" in page
     assert offers.TABLE not in published(tmp_path, dots)
+
+
+def test_wide_figures_get_a_box_and_rows_of_three_reach_into_the_margin(tmp_path):
+    def laid_out(shown: object) -> str:
+        output = new_output("display_data", {"text/html": published(tmp_path, shown)})
+        notebook = new_notebook(cells=[new_code_cell("", outputs=[output])])
+        layout.lay_out(notebook)
+        return output.data["text/html"]
+
+    for count, wide in ((1, False), (3, True)):
+        plain = figures.figure_html(figures.panels({str(n): surface() for n in range(count)}, columns=count), alt="x")
+        page = laid_out(plain)
+        width = int(re.search(r'<img [^>]*width="(\d+)"', page)[1])
+        assert (width > layout.FITS) == wide
+        boxed = re.search(r'<div class="la-scroll"><img [^>]*min-width: (\d+)px[^>]*></div>\n<figcaption>', page)
+        assert bool(boxed) == wide
+        assert not wide or int(boxed[1]) == pytest.approx(layout.LEAST * width, abs=1)
+    for count in (2, 3, 4):
+        page = laid_out(scenes.compare({str(n): surface() for n in range(count)}, resolution=9))
+        assert page.count('class="la-scenes full-width"') == (count == 3) and page.count("<figure ") == count
 
 
 @pytest.mark.parametrize("text", ["<p>data:image/png;base64,AAAA</p>", '<a href="https://example.org">x</a>'])

@@ -107,6 +107,14 @@ def test_automation_runs_the_commands_of_the_readme():
         assert all(command in readme for command in called)
 
 
+def test_the_buttons_open_the_branch_that_automation_writes():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text())["jobs"]
+    commands = [step["run"] for step in jobs["launch"]["steps"] if "run" in step]
+    branch = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["branch"]
+    assert re.search(r"git push --force origin HEAD:refs/heads/(\S+)", commands[-1])[1] == branch
+    assert "python -m lossatlas_book launch" in commands[-2]
+
+
 def sources() -> list[Path]:
     """The project's text files, as git sees them."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 
 from browser import served, visit
 from lossatlas_book import chapters as notebooks
+from lossatlas_book import measure
 from test_site import chapters, pages
 
 PAGE = 2_000_000  # bytes of a chapter before a scene is scrolled to, without what all pages share
@@ -23,10 +24,6 @@ SCENE = 350_000  # bytes that one scene loads when it is scrolled to
 PICTURE = re.compile(r'<figure [^>]*class="la-(?:figure|scene)".*?</figure>', re.DOTALL)
 LINK = re.compile(r'<a download="([^"]+)" href="([^"]+)">([^<]+)</a>')
 CONTROLS = ".la-live, .la-reset, .la-walk, .la-controls, .la-offer, .copybtn"
-
-FIRST_TEXT = """() => new Promise((done) => new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (entry.name === "first-contentful-paint") done(entry.startTime);
-}).observe({ type: "paint", buffered: true }))"""
 
 pytestmark = pytest.mark.browser
 
@@ -49,14 +46,15 @@ def groups(path: Path) -> list[xr.Dataset]:
     return [xr.load_dataset(path, engine="h5netcdf", group=name) for name in names or [None]]
 
 
-DRAWN_BY_HAND = {"book/your_network.html", "book/long_runs.html"}  # they have figures of plain Matplotlib too
+DRAWN_BY_HAND = {"book/your_network.html", "book/long_runs.html"}  # figures of plain Matplotlib carry no numbers
 
 
 def test_every_picture_can_be_taken_away_and_says_where_it_came_from(site: Path):
     assert len(pictures(site)) > 50
     for name, picture in pictures(site):
         files = {text: file(site, name, address) for _, address, text in LINK.findall(picture)}
-        if not files and name in DRAWN_BY_HAND:
+        if "Data (NetCDF)" not in files and name in DRAWN_BY_HAND:
+            assert set(files) == {"Picture (PNG)"} and files["Picture (PNG)"].read_bytes().startswith(b"\x89PNG")
             continue
         expected = {"Data (NetCDF)", "Picture (PNG)"} | ({"ParaView (VTK)"} if "la-scene" in picture else set())
         assert set(files) == expected, (name, picture[:300])
@@ -209,25 +207,14 @@ def test_the_search_finds_a_caption(browser: Browser, site: Path):
 def test_pages_and_scenes_are_light(browser: Browser, site: Path):
     scenes = {path.stem: path.stat().st_size for path in (site / "_static" / "scenes").glob("*.js")}
     assert max(scenes.values()) <= SCENE, sorted(scenes.items(), key=lambda one: -one[1])[:3]
-    scripts = {f"_static/scenes/{identity}" for identity in scenes}
     with served(site) as base:
-        for name in chapters(site):
-            with visit(browser, base + name) as seen:
-                seen.page.wait_for_load_state("networkidle")
-                own = [url.removeprefix(base).partition("?")[0] for url in seen.requests if "/mathjax/" not in url]
-                own = [path for path in own if "vtk-viewer" not in path and path.removesuffix(".js") not in scripts]
-                weight = sum((site / path).stat().st_size for path in own)
-                assert weight <= PAGE, f"{name}: {weight} bytes"
+        found = [measure.page(browser, site, base, name, visits=1) for name in chapters(site)]
+    assert [one for one in found if one.before > PAGE or one.largest > SCENE] == []
+    assert sum(one.scenes for one in found) >= len(scenes) > 15
+    assert min(one.before for one in found) > 100_000  # the theme at least, or nothing was weighed
 
 
 def test_a_page_is_there_at_once(browser: Browser, site: Path):
-    """The best of three: what the page needs, not what else the machine does."""
-    times = []
     with served(site) as base:
-        for _ in range(3):
-            with visit(browser, f"{base}book/depth.html") as seen:
-                text = seen.page.evaluate(FIRST_TEXT)
-                idle = seen.page.evaluate("new Promise(done => requestIdleCallback(() => done(performance.now())))")
-                times.append((text, idle))
-    text, idle = (min(one) for one in zip(*times, strict=True))
-    assert text < 1000 and idle < 3000, times
+        found = measure.page(browser, site, base, "book/depth.html")
+    assert 0 < found.first_text < 1 and found.first_text <= found.idle < 3, found

@@ -40,6 +40,61 @@ def address(page_of_scenes: Path) -> str:
     return (page_of_scenes / "page.html").as_uri()
 
 
+# The places of the labels of a scene, and of its picture, as they are to be seen.
+LABELS = """figure => {
+  const seen = (one) => one.checkVisibility({ visibilityProperty: true });
+  const place = (one) => { const { left, top, right, bottom } = one.getBoundingClientRect();
+    return [left, top, right, bottom]; };
+  const all = [...figure.querySelectorAll(".la-labels span")].filter(seen);
+  return { box: place(figure.querySelector(".la-view")), names: all.filter((one) => one.className === "la-name").length,
+    labels: all.map((one) => [one.textContent, ...place(one)]) };
+}"""
+
+
+def clashes(found: dict) -> list[str]:
+    """Labels that overlap, and labels that the edge of the picture cuts off."""
+    left, top, right, bottom = found["box"]
+    wrong = [
+        f"{text} is cut off"
+        for text, x0, y0, x1, y1 in found["labels"]
+        if x0 < left - 0.5 or y0 < top - 0.5 or x1 > right + 0.5 or y1 > bottom + 0.5
+    ]
+    for number, (one, a0, b0, a1, b1) in enumerate(found["labels"]):
+        for other, x0, y0, x1, y1 in found["labels"][:number]:
+            if a0 < x1 and x0 < a1 and b0 < y1 and y0 < b1:
+                wrong.append(f"{one} meets {other}")
+    return wrong
+
+
+def test_labels_are_whole_and_apart_at_every_width_and_from_every_side(browser: Browser, tmp_path):
+    high = surface(3).assign(loss=lambda found: 10 ** (4 * found.loss))
+    address = page_of([scenes.scene(high, title="High", height="log", resolution=31)._repr_html_()], tmp_path).as_uri()
+    as_projected, counts = [], {}
+    for width in (230, 300, 430, 720):
+        with visit(browser, address, width=width, height=700) as seen:
+            figure = seen.page.locator(".la-scene")
+            seen.scene(figure)
+            found = figure.evaluate(LABELS)
+            assert clashes(found) == [] and found["names"] == 3, width
+            counts[width] = len(found["labels"])
+            for _ in range(8):
+                seen.drag(figure, 60, 4)
+                seen.shot(figure)  # it is drawn
+                turned = figure.evaluate(LABELS)
+                assert clashes(turned) == [] and turned["names"] >= 2, width
+            figure.locator(".la-reset").click()
+            seen.shot(figure)
+            assert figure.evaluate(LABELS)["labels"] == found["labels"]
+            figure.evaluate(
+                "one => one.querySelectorAll('.la-labels span').forEach((label) => {"
+                " label.style.visibility = label.style.translate = ''; })"
+            )
+            as_projected += clashes(figure.evaluate(LABELS))
+            assert seen.problems == []
+    assert counts[720] > counts[230] >= 6
+    assert any("cut off" in one for one in as_projected) and any("meets" in one for one in as_projected)
+
+
 def test_a_live_scene_is_the_picture_and_can_be_turned_zoomed_and_reset(browser: Browser, address: str):
     with visit(browser, address) as seen:
         figure = seen.page.locator(".la-scene").first

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from browser import difference, path_of, served, visit
+from test_scenes_page import LABELS, clashes
 
 WEIGHT = 4_000_000  # bytes of a page with all its scenes, without the viewer and MathJax
 
@@ -99,12 +100,82 @@ def test_formulas_are_typeset(browser: Browser, site: Path, base: str):
     assert formulas > 0
 
 
-@pytest.mark.parametrize("width", [360, 390, 768, 1280, 1920])
+@pytest.mark.parametrize("width", [360, 390, 768, 1199, 1200, 1280, 1920])
 def test_no_page_scrolls_sideways(browser: Browser, site: Path, width: int):
     for name in pages(site):
         with visit(browser, f"{site.as_uri()}/{name}", width=width, height=800) as seen:
             seen.page.wait_for_timeout(200)
             assert seen.page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_labels_of_pictures_are_whole_and_apart(browser: Browser, site: Path, width: int):
+    wrong, labels = [], 0
+    for name in chapters(site):
+        with visit(browser, f"{site.as_uri()}/{name}", width=width) as seen:
+            seen.page.wait_for_timeout(200)
+            for figure in seen.page.locator(".la-scene").all():
+                found = figure.evaluate(LABELS)
+                wrong += [f"{name}: {one}" for one in clashes(found)]
+                labels += len(found["labels"])
+    assert wrong == [] and labels > 100
+
+
+def test_three_scenes_share_a_row_or_none(browser: Browser, site: Path):
+    rows = 0
+    for name in (name for name in chapters(site) if 'class="la-scenes' in (site / name).read_text(encoding="utf-8")):
+        with visit(browser, f"{site.as_uri()}/{name}") as seen:
+            for width, columns in ((1920, 3), (1200, 3), (1199, 1), (390, 1)):
+                seen.page.set_viewport_size({"width": width, "height": 900})
+                for row in seen.page.locator(".la-scenes").all():
+                    boxes = [one.bounding_box() for one in row.locator(".la-scene").all()]
+                    if len(boxes) == 3:
+                        assert len({round(box["x"]) for box in boxes}) == columns, (name, width)
+                        assert len({round(box["y"]) for box in boxes}) == 3 // columns, (name, width)
+                        rows += 1
+    assert rows >= 8
+
+
+def test_what_is_too_wide_scrolls_in_its_box_says_so_and_takes_the_keys(browser: Browser, site: Path):
+    boxes = 0
+    for name in chapters(site):
+        with visit(browser, f"{site.as_uri()}/{name}", width=390) as seen:
+            seen.page.wait_for_timeout(300)
+            for box in seen.page.locator(".la-scroll, .pst-scrollable-table-container").all():
+                if box.evaluate("one => one.scrollWidth <= one.clientWidth + 1"):
+                    assert box.get_attribute("data-more") == ""
+                    continue
+                assert box.get_attribute("data-more") == "right"
+                assert "gradient" in box.evaluate("one => getComputedStyle(one).maskImage")
+                box.focus()
+                assert box.evaluate("one => one === document.activeElement"), name
+                boxes += 1
+            if not (box := seen.page.locator('.la-scroll[data-more="right"]').first).count():
+                continue
+            handle = box.element_handle()
+            handle.focus()
+            seen.page.keyboard.press("ArrowRight")
+            seen.page.wait_for_function("one => one.scrollLeft > 0", arg=handle)
+            assert seen.page.url.endswith(name)
+            handle.evaluate("one => one.scrollTo(one.scrollWidth, 0)")
+            seen.page.wait_for_function("one => one.dataset.more === 'left'", arg=handle)
+    assert boxes > 20
+
+
+def test_figures_are_legible_on_a_phone_and_whole_on_a_screen(browser: Browser, site: Path):
+    wide = 0
+    for name in chapters(site):
+        with visit(browser, f"{site.as_uri()}/{name}") as seen:
+            for width, least in ((1280, 0.7), (390, 0.6)):
+                seen.page.set_viewport_size({"width": width, "height": 900})
+                for picture in seen.page.locator(".la-figure img").all():
+                    shown = picture.bounding_box()["width"] / int(picture.get_attribute("width"))
+                    assert least < shown <= 1.001, (name, width)
+                    box = picture.locator("xpath=ancestor::div[@class='la-scroll']")
+                    wide += box.count()
+                    if width == 1280 and box.count():
+                        assert box.evaluate("one => one.scrollWidth <= one.clientWidth + 1"), name
+    assert wide > 20
 
 
 def test_without_scripts_the_pictures_are_there(browser: Browser, site: Path):

@@ -101,6 +101,7 @@
     function show(height, shownView, tall) {
       for (const one of scaled) one.hidden = one.dataset.height !== height;
       place(labels, shownView, aspect(), tall);
+      laTidy(box);
       words.dataset.switched = height === about.height ? "" : height;
     }
     function ask() {

@@ -8,7 +8,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from . import browser, chapters, execute, reproduce, screenshots, serve, site, verify
+from . import browser, chapters, execute, launch, measure, reproduce, screenshots, serve, site, verify
 from .console import Failure, step
 
 
@@ -79,7 +79,9 @@ def parser() -> argparse.ArgumentParser:
     served = commands.add_parser("serve", help="the site on localhost")
     served.add_argument("--port", type=int, default=8000)
     commands.add_parser("check", help="can the notebooks be committed?")
+    commands.add_parser("launch", help="make the chapters of this checkout ready for Binder and Colab")
     commands.add_parser("browser", help="find or install a browser for the tests")
+    commands.add_parser("measure", help="how heavy every page is, and how soon it is there")
     commands.add_parser("screenshots", help="every page as a picture, wide and narrow, light and dark")
     return main
 
@@ -105,8 +107,12 @@ def run(args: argparse.Namespace, root: Path) -> None:
             serve.serve(html if (html / "index.html").exists() else build(root), port=args.port)
         case "check":
             check(root)
+        case "launch":
+            print(f"{len(launch.prepare(root))} chapters made ready for Binder and Colab")
         case "browser":
             browser.ensure(root)
+        case "measure":
+            measure.report(root)
         case "screenshots":
             screenshots.take(root)
 

@@ -92,12 +92,13 @@ def _item(scene: Scene, book: Path) -> str:
     values = {key: _value(scene, label) for label, key in FILTERS.items()}
     data = "".join(f' data-{key}="{html.escape(value)}"' for key, value in values.items())
     title = scene.title or scene.facts.get("Condition") or scene.chapter
-    parts = [values["chapter"], values["dataset"], values["model"], scene.facts.get("Evaluated on", "")]
-    text = ", ".join(html.escape(part) for part in parts if part)
+    lines = ((values["dataset"], values["model"]), (values["chapter"], scene.facts.get("Evaluated on", "")))
+    said = (html.escape(", ".join(part for part in line if part)) for line in lines)
+    text = "".join(f"<span>{line}</span>" for line in said if line)
     return (
         f'<li{data}><a href="{html.escape(scene.address)}"><img alt="{html.escape(scene.alt)}" width="{width}" '
         f'height="{height}" loading="lazy" src="../{address}"><strong>{html.escape(title)}</strong>'
-        f"<span>{text}</span></a></li>"
+        f"{text}</a></li>"
     )
 
 

@@ -46,15 +46,17 @@ def publish_files(notebook: NotebookNode, source: Path | str, *, page: str) -> N
         html = match[0]
         stem = re.search(r'download="([\w.+-]+)\.nc"', html)
         picture = re.search(r'<img [^>]*src="([^"]+)"', html)
-        if not stem or not picture or "Picture (PNG)" in html:
+        if not picture or "Picture (PNG)" in html:
             return html
         still = Path(source, picture[1].removeprefix(up))
-        place = still
+        place, name = still, stem[1] if stem else still.stem
         if still.suffix != ".png":
-            place = Path(source, FILES, f"{stem[1]}.png")
+            place = Path(source, FILES, f"{name}.png")
             write_whole(place, _as_png(still))
         address = f"{up}{place.relative_to(source).as_posix()}"
-        link = f'<a download="{stem[1]}.png" href="{address}">Picture (PNG)</a> '
+        link = f'<a download="{name}.png" href="{address}">Picture (PNG)</a> '
+        if not stem:  # without numbers
+            return html.replace("</figcaption>", f'<div class="la-offer">{link}</div></figcaption>', 1)
         html = OFFER.sub(lambda found: found["links"] + link + found["rest"], html, count=1)
         if tables and "<dt>Stored as</dt>" not in html and "<dt>Computed</dt>" not in html:
             html = _with_fact(html, "Measured on", f'results <a href="#{TABLE}">listed below</a>')

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import browser
-from .console import Failure, step
+from . import browser, measure
+from .console import step
 
 WIDTHS = (1280, 390)
 THEMES = ("light", "dark")
@@ -21,9 +21,7 @@ def take(root: Path) -> Path:
     from playwright.sync_api import sync_playwright
 
     html, place = root / "_build" / "html", root / "_build" / "screenshots"
-    pages = [path for path in sorted(html.rglob("*.html")) if "_static" not in path.relative_to(html).parts]
-    if not pages:
-        raise Failure(f"there is no site in {html}; build it first: make book")
+    pages = [html / name for name in measure.pages(html)]
     with step("screenshots") as current, sync_playwright() as playwright:
         running = browser.launch(playwright)
         for number, path in enumerate(pages, start=1):

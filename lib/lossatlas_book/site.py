@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from . import chapters, gallery, offers, publish
+from . import chapters, gallery, layout, offers, publish
 from .console import ANSI, Failure, run_logged, step, tail
 from .execute import digest
 from .sphinx_pages import NOTEBOOKS
@@ -102,6 +102,7 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
             offers.publish_files(notebook, source / "book", page=f"book/{name}.ipynb")
         except ValueError as error:
             raise Failure(str(error)) from error
+        layout.lay_out(notebook)
         scenes += gallery.find(notebook, name, book=source / "book")
         nbformat.write(notebook, source / "book" / f"{name}.ipynb")
     (source / "book" / "gallery.html").write_text(gallery.page(scenes, book=source / "book"), encoding="utf-8")
