@@ -31,16 +31,18 @@ class SteppedRNN(nn.Module):
         weights, recurrent = self.weight_ih_l0.t(), 4 * self.weight_hh_l0
         bias = self.bias_ih_l0 + self.bias_hh_l0 if hasattr(self, "bias_ih_l0") else 0.0
         if len(self.codes):
-            doubled = F.embedding(self.codes, 2 * (weights + bias))
+            table = 2 * (weights + bias)
+            doubled = (F.embedding(codes, table) for codes in self.codes)  # one step at a time stays in the cache
+            samples = self.codes.shape[1]
         else:
             doubled = 2 * (self.time_first(inputs) @ weights + bias)
-        shape = doubled.shape[1], self.hidden_size
-        half = doubled.new_zeros(shape) if initial is None else initial[0] / 2
+            samples = doubled.shape[1]
+        half = weights.new_zeros(samples, self.hidden_size) if initial is None else initial[0] / 2
         halves = []
         for step in doubled:
             half = torch.sigmoid(dense.product(half, recurrent, step, onednn=self.onednn)).sub_(0.5)
             halves.append(half)
-        return 2 * torch.stack(halves, dim=1 if self.batch_first else 0), 2 * half[None]
+        return torch.stack(halves, dim=1 if self.batch_first else 0).mul_(2), 2 * half[None]
 
     def time_first(self, inputs: Tensor) -> Tensor:
         """Inputs as (L, N, features)."""
