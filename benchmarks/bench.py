@@ -8,6 +8,7 @@ time is the same at every point, are timed on some points of the grid, spread ov
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
 import math
@@ -25,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import lossatlas as la
 from lossatlas.files import written_whole
 from machine import describe, rates
-from peers import loss_landscapes, plain_loop
+from peaks import peaks
+from peers import all_at_once, loop_of_128, loss_landscapes
 from workloads import WORKLOADS, Case, make
 
 PEER_SECONDS = 4.0  # that a peer is timed for at least
@@ -36,10 +38,7 @@ EVALUATE = {
     "evaluate, adaptive": {"method": "adaptive"},
 }
 LOOP = "loop, batches of 128"
-PEERS: dict[str, Callable] = {
-    LOOP: lambda case, points: plain_loop(case, points, batch=128),
-    "loop, all at once": lambda case, points: plain_loop(case, points, batch=len(case.data[0])),
-}
+PEERS: dict[str, Callable] = {LOOP: loop_of_128, "loop, all at once": all_at_once}
 if importlib.util.find_spec("loss_landscapes"):  # `make bench` installs it
     PEERS["loss-landscapes"] = loss_landscapes
 
@@ -69,6 +68,11 @@ def time_evaluate(case: Case, options: dict) -> tuple[float, xr.Dataset]:
         case.model, case.plane, case.data, loss=case.loss, alphas=case.grid, progress=False, **options
     )
     return (time.perf_counter() - start) / len(case.grid) ** 2, surface
+
+
+def once(peer: Callable, case: Case) -> object:
+    """A peer at one point, for its memory."""
+    return peer(case, [(float(case.grid[0]), float(case.grid[0]))])
 
 
 def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[[str], object] = print) -> dict:
@@ -107,6 +111,12 @@ def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[
     }
 
 
+def memory(key: str) -> dict[str, int]:
+    """Bytes that each contender needs on one workload."""
+    peers = {name: functools.partial(once, peer) for name, peer in PEERS.items()}
+    return peaks(key, peers | {name: functools.partial(time_evaluate, options=o) for name, o in EVALUATE.items()})
+
+
 def ratio(result: dict, of: str, to: str) -> float:
     """How many times faster one contender is than another."""
     return result["seconds"][to] / result["seconds"][of]
@@ -125,6 +135,8 @@ def table(run: dict) -> str:
             rate = result["operations"] / taken
             error = f", error {result['errors'][name]:.1e}" if name in result["errors"] else ""
             times = ratio(result, name, LOOP)
+            if name in result["peak_bytes"]:
+                error = f", {result['peak_bytes'][name] / 1e6:.0f} MB{error}"
             lines.append(
                 f"  {name:22} {1e3 * taken:9.3f} ms a point  {times:6.2f} × loop  {rate / 1e9:6.1f} GFLOP/s = "
                 f"{100 * rate / best:4.0f} % of float32{error}"
@@ -152,7 +164,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = {"machine": describe(), "rates": rates(), "workloads": {}}
     for key in arguments.workloads:
-        run["workloads"][key] = measure(key, repeats=arguments.repeats)
+        run["workloads"][key] = measure(key, repeats=arguments.repeats) | {"peak_bytes": memory(key)}
         if arguments.output:
             with written_whole(arguments.output) as temporary:
                 temporary.write_text(json.dumps(run, indent=1) + "\n")

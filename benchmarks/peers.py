@@ -23,6 +23,16 @@ def plain_loop(case: Case, points: list[tuple[float, float]], *, batch: int) -> 
     return found
 
 
+def loop_of_128(case: Case, points: list[tuple[float, float]]) -> list[float]:
+    """The plain loop with batches of 128 samples."""
+    return plain_loop(case, points, batch=128)
+
+
+def all_at_once(case: Case, points: list[tuple[float, float]]) -> list[float]:
+    """The plain loop with all samples as one batch."""
+    return plain_loop(case, points, batch=len(case.data[0]))
+
+
 def loss_landscapes(case: Case, points: list[tuple[float, float]]) -> list[float]:
     """The package's own metric, on its own wrapper of the model, with its own vectors moved as its grids move them."""
     from loss_landscapes.metrics import Loss

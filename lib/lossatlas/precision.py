@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 
@@ -36,10 +37,15 @@ def half_precision(precision: str | None, dtype: torch.dtype, device: torch.devi
 
 
 def checked_points(values: np.ndarray) -> np.ndarray:
-    """Indices of a few points: the highest and the lowest, and others drawn at random, always the same."""
-    extremes = [np.nanargmax(values), np.nanargmin(values)] if not np.isnan(values).all() else []
-    count = min(len(values), max(CHECKED, round(SHARE * len(values))))
-    return np.union1d(extremes, np.random.default_rng(0).choice(len(values), count, replace=False)).astype(int)
+    """Indices of a few points: half of them the highest, where rounding weighs most, the others drawn at random.
+
+    The lowest is among them. The same for the same values.
+    """
+    order = np.argsort(np.where(np.isfinite(values), values, -np.inf))
+    finite = order[len(order) - int(np.isfinite(values).sum()) :]
+    half = math.ceil(min(len(values), max(CHECKED, round(SHARE * len(values)))) / 2)
+    drawn = np.random.default_rng(0).choice(len(values), half, replace=False)
+    return np.unique(np.concatenate([finite[:1], finite[-half:], drawn]))
 
 
 def precision_error(work: Work, found: Found, points: Tensor) -> float:

@@ -1,0 +1,52 @@
+"""The memory that a contender needs beside the data and the model: by how much a process grows that does it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+from workloads import WORKLOADS, Case, make
+
+SIDE = 15  # points along each side of the grid
+RETURNED = {"MALLOC_MMAP_THRESHOLD_": "262144"}  # to the system, once freed; else an allocator's habits are measured
+MEASURABLE = Path("/proc/self/clear_refs").exists()  # on Linux
+
+
+def kibibytes(name: str) -> int:
+    """A figure of this process, as the system counts it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def growth(key: str, run: Callable[[Case], object]) -> int:
+    """Bytes by which this process grows at most while a contender works on a workload, its first calls left out."""
+    case = make(WORKLOADS[key], points=SIDE)
+    run(make(WORKLOADS[key], points=2))
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+    before = kibibytes("VmRSS")
+    run(case)
+    return 1024 * (kibibytes("VmHWM") - before)
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables that are set inside, for the processes that are started there."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def peaks(key: str, contenders: dict[str, Callable[[Case], object]]) -> dict[str, int]:
+    """Bytes by name, each contender in a process of its own; empty where the system does not say."""
+    if not MEASURABLE:
+        return {}
+    with environment(RETURNED), ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
+        return {name: processes.submit(growth, key, run).result() for name, run in contenders.items()}
