@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHADED = {"ambient": 0.36, "diffuse": 0.72, "specular": 0.15, "specular_power": 15}
 HEIGHTS = ("log", "linear")
 SURFACE, CONTOURS = "surface", "contours"  # roles of parts
-LINES = 40.0  # sides of the box that all contour lines on a surface are long at most: more of them hide it
+LINES = 28.0  # sides of the box that all contour lines on a surface are long at most: more of them hide it
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def number(value: float, digits: int = 3) -> str:
         return "0"
     if 1e-3 <= abs(rounded) < 1e5:
         text = f"{value:.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
-        text = text if abs(rounded) < 1e4 else f"{value:,.0f}"
+        text = f"{value:,.0f}" if abs(value) >= 9999.5 else text
         return text.replace("-", "−")
     factor, power = f"{rounded:.{digits - 1}e}".split("e")
     power = "10" + str(int(power)).translate(SUPERSCRIPT)
