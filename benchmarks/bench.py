@@ -135,7 +135,7 @@ def table(run: dict) -> str:
             rate = result["operations"] / taken
             error = f", error {result['errors'][name]:.1e}" if name in result["errors"] else ""
             times = ratio(result, name, LOOP)
-            if name in result["peak_bytes"]:
+            if name in result.get("peak_bytes", {}):
                 error = f", {result['peak_bytes'][name] / 1e6:.0f} MB{error}"
             lines.append(
                 f"  {name:22} {1e3 * taken:9.3f} ms a point  {times:6.2f} × loop  {rate / 1e9:6.1f} GFLOP/s = "
