@@ -8,6 +8,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -264,6 +265,20 @@ def test_an_expensive_surface_is_thinned_for_all_seeds_alike(study):
     assert rows["roughness"].repeated == pytest.approx(rows["roughness"].stored, rel=1e-3)
 
 
+def test_weights_must_be_there_for_what_pages_show_and_are_used_where_they_are(tmp_path):
+    def stored(label, seed, points):
+        surface = xr.Dataset({"loss": (("alpha", "beta"), np.zeros((points, points)))})
+        return verification.Stored(tmp_path, surface, label, seed, SLICE)
+
+    (tmp_path / "measured 1").touch()
+    kept = SimpleNamespace(weights_path=lambda label, seed: tmp_path / f"{label} {seed}")
+    shown, other, coarse, kept_coarse = (
+        stored(*one) for one in (("shown", 0, 51), ("shown", 1, 51), ("measured", 0, 11), ("measured", 1, 11))
+    )
+    assert verification.to_verify(kept, [shown, other, coarse, kept_coarse]) == [shown, kept_coarse]
+    assert verification.to_verify(kept, []) == []
+
+
 # the command
 
 
@@ -284,7 +299,7 @@ def test_the_command_prints_what_was_compared_and_what_could_not_be(root, capsys
     verify.verify(root, "", day=DAY)
     said = capsys.readouterr().out
     assert said.count("49 of 49") == 2 and "two layers, seed 0, 50 test, plane 0" in said
-    assert "not verified: 3 surfaces of other seeds" in said
+    assert "not verified: 3 surfaces of other seeds or coarser grids" in said
     assert "final test loss" in said and "Everything that was compared agrees." in said
 
 

@@ -181,9 +181,19 @@ def kept_tensors(study: Study) -> Iterator[Study]:
         yield _Kept(study.chapter, folder, study.device, progress=False)
 
 
-def has_weights(kept: Study, stored: Stored) -> bool:
-    """Whether a stored surface can be evaluated again, as those that pages show must be."""
-    return stored.seed == SHOWN_SEED or kept.weights_path(stored.condition, stored.seed).exists()
+def to_verify(kept: Study, found: Sequence[Stored]) -> list[Stored]:
+    """The stored surfaces whose weights are there, and those whose weights must be.
+
+    Pages show surfaces of one seed, on the finest grid of a chapter; what is coarser is only measured, and its
+    weights need not be kept.
+    """
+    finest = max((stored.surface["loss"].size for stored in found), default=0)
+    return [
+        stored
+        for stored in found
+        if (stored.seed == SHOWN_SEED and stored.surface["loss"].size == finest)
+        or kept.weights_path(stored.condition, stored.seed).exists()
+    ]
 
 
 def check_surface(kept: Study, stored: Stored, *, share: float = 1.0, seed: int = 0) -> Check:

@@ -49,18 +49,18 @@ def verify(root: Path, name: str, *, day: datetime.date, full: bool = False) -> 
 def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
     """Verify one chapter; returns what is wrong."""
     from lossatlas.study import Study
-    from lossatlas.verification import AGREES, has_weights, kept_tensors, stored_surfaces
+    from lossatlas.verification import AGREES, kept_tensors, stored_surfaces, to_verify
 
     study = Study(name, results=root / "data" / "results", progress=False)
     with step("verify", name) as current, kept_tensors(study) as kept:
         found, left_out = stored_surfaces(study)
-        shown = [stored for stored in found if has_weights(kept, stored)]
+        shown = to_verify(kept, found)
         checks = _surfaces(kept, shown, current=current, budget=math.inf if full else SURFACE_SECONDS, seed=seed)
         current.result = f"{len(checks)} surfaces"
     for line in _surface_lines(checks):
         print(line)
     if others := len(found) - len(shown):
-        print(f"    not verified: {others} surfaces of other seeds, whose weights are not kept")
+        print(f"    not verified: {others} surfaces of other seeds or coarser grids, whose weights are not kept")
     wrong = [f"{file} {reason}" for file, reason in left_out.items()]
     wrong += [f"{check.name}: {check.verdict}" for check in checks if check.verdict != AGREES]
     return wrong + _training(study, found, limit=math.inf if full else TRAINING_SECONDS)
