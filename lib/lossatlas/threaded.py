@@ -63,7 +63,6 @@ class ThreadedRunner:
         """Trace or compile in this thread, once for all."""
         first = self.busy[0]
         if (self.strategy.traced or self.strategy.compiled) and first.straight is None:
-            with torch.no_grad():
-                first.run(coefficients[: self.strategy.points])
+            first.run(coefficients[: self.strategy.points])
             for runner in self.runners[1:]:
                 runner.straight = first.straight

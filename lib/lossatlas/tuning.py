@@ -150,7 +150,7 @@ def choose(
             if points > 1:
                 consider(samples=size, points=points, onednn=False)
     threads = threads_here(coefficients.device)
-    for size in sizes:
+    for size in sizes if threads > 1 else ():
         consider(samples=size, threads=threads)
     consider(traced=True)
     if compiler_found(coefficients.device):
