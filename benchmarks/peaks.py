@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
 from workloads import WORKLOADS, Case, make
 
 SIDE = 15  # points along each side of the grid
 RETURNED = {"MALLOC_MMAP_THRESHOLD_": "262144"}  # to the system, once freed; else an allocator's habits are measured
-MEASURABLE = Path("/proc/self/clear_refs").exists()  # on Linux
+RESET = Path("/proc/self/clear_refs")
+MEASURABLE = RESET.exists()  # on Linux
 
 
 def kibibytes(name: str) -> int:
@@ -22,31 +23,25 @@ def kibibytes(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def growth(key: str, run: Callable[[Case], object]) -> int:
-    """Bytes by which this process grows at most while a contender works on a workload, its first calls left out."""
-    case = make(WORKLOADS[key], points=SIDE)
-    run(make(WORKLOADS[key], points=2))
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+def growth(call: Callable[[], object]) -> int:
+    """Bytes by which this process grows at most in a call."""
+    RESET.write_text("5")  # the high-water mark begins anew
     before = kibibytes("VmRSS")
-    run(case)
+    call()
     return 1024 * (kibibytes("VmHWM") - before)
 
 
-@contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
-    """Variables that are set inside, for the processes that are started there."""
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def needed(key: str, run: Callable[[Case], object]) -> int:
+    """Bytes that a contender needs on a workload, its first calls left out."""
+    case = make(WORKLOADS[key], points=SIDE)
+    run(make(WORKLOADS[key], points=2))
+    return growth(lambda: run(case))
 
 
 def peaks(key: str, contenders: dict[str, Callable[[Case], object]]) -> dict[str, int]:
     """Bytes by name, each contender in a process of its own; empty where the system does not say."""
     if not MEASURABLE:
         return {}
-    with environment(RETURNED), ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
-        return {name: processes.submit(growth, key, run).result() for name, run in contenders.items()}
+    alone = ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1)
+    with mock.patch.dict(os.environ, RETURNED), alone as processes:
+        return {name: processes.submit(needed, key, run).result() for name, run in contenders.items()}

@@ -1,12 +1,8 @@
 """The benchmark times what it says on equal terms, and its memory is what a contender allocates."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import bench
 import peaks
 
