@@ -235,6 +235,19 @@ def test_a_network_that_reads_its_own_weights_is_evaluated_where_its_layers_stan
     np.testing.assert_allclose(surface.loss, expected, rtol=1e-5)
 
 
+def test_a_pass_that_cannot_be_traced_is_refused_however_many_points_it_holds():
+    model, data = table_1("rnn")
+    sweep = make_sweep(model, la.random_plane(model, layers=["output"]), data.loss)
+    inputs, targets = data.test
+    standing, _ = runner.standing_layers(sweep, inputs[:2])
+    coefficients = torch.rand(40, 2)
+    for traced in (False, True):
+        way = runner.Runner(sweep, runner.Strategy(60, points=30, cached=True, traced=traced), standing)
+        loop = runner.Runner(sweep, runner.Strategy(60), {})
+        with torch.no_grad():
+            assert tuning.agrees(way, loop, inputs, targets, coefficients) != traced
+
+
 @pytest.mark.parametrize("sizes", [[3, 3, 3], [10], [1, 9, 4, 7], [25]])
 def test_blocks_regroup_and_lose_nothing(sizes):
     batches = []

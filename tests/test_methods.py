@@ -1,4 +1,6 @@
-"""Adaptive sampling and lower precision through evaluate: near the whole surface, and honest about how near."""
+"""Adaptive sampling and other precision through evaluate: near the whole surface, and honest about how near."""
+
+import copy
 
 import numpy as np
 import pytest
@@ -73,6 +75,21 @@ def test_bfloat16_says_how_much_it_changed(network):
     assert surface(network).attrs["precision"] == "float32"
 
 
+def test_double_precision_is_that_of_the_network_in_double_precision(network, tmp_path):
+    model, plane, data, _ = network
+    in_double = [{name: tensor.double() for name, tensor in v.items()} for v in (plane.origin, *plane.directions)]
+    inputs, targets = (tensor.double() for tensor in data.test)
+    doubled = copy.deepcopy(model).double(), la.Plane(*in_double), (inputs, targets)
+    expected = plain_loop(*doubled, loss=data.loss, alphas=GRID, betas=GRID)[0]
+    path = tmp_path / "kept"
+    found = surface(network, precision="float64", resume=path)
+    np.testing.assert_allclose(found.loss, expected, rtol=1e-12)
+    assert found.attrs["precision"] == "float64"
+    assert next(model.parameters()).dtype == torch.float32
+    with pytest.raises(ValueError, match=r"resume=.*holds another precision"):
+        surface(network, resume=path)
+
+
 def test_a_large_change_is_warned_of(network, monkeypatch):
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this processor has no bfloat16 arithmetic")
@@ -93,7 +110,7 @@ def test_both_together(network):
     ("options", "message"),
     [
         ({"method": "smart"}, "method='smart': expected one of"),
-        ({"precision": "float16"}, 'precision=\'float16\': expected None or "float32" or "bfloat16"'),
+        ({"precision": "float16"}, 'precision=\'float16\': expected None or "float32", "float64" or "bfloat16"'),
     ],
 )
 def test_what_is_not_known_is_named(network, options, message):

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
 import lossatlas as la
-from lossatlas import evidence, vectors
+from lossatlas import evidence, files, vectors
 from lossatlas import study as rooms
 from lossatlas.study import Condition, Slice, Study
 from lossatlas.training import Recipe
@@ -96,6 +98,19 @@ def test_other_measurements_are_kept_by_what_was_asked(study):
     assert len(calls) == 1
     study.result("norm", QUICK, 0, compute=compute, power=1)
     assert len(calls) == 2
+
+
+def test_a_notebook_in_its_own_folder_finds_the_results_of_the_project(study, tmp_path, monkeypatch):
+    study.publish([], answer="yes")
+    (tmp_path / "book").mkdir()
+    monkeypatch.chdir(tmp_path / "book")
+    monkeypatch.setattr(files, "PROJECT", tmp_path.parent)
+    assert Study("test", results=tmp_path.name).store.root == study.store.root
+    assert rooms.answers(tmp_path.name) == {"test": "yes"}
+    mine = tmp_path / "book" / tmp_path.name / "test"
+    mine.mkdir(parents=True)
+    assert Study("test", results=tmp_path.name).store.root.resolve() == mine
+    assert Study("test", results="new").store.root == Path("new", "test")
 
 
 def test_verdicts_are_published_for_the_findings(study, tmp_path):

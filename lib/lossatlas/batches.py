@@ -49,6 +49,11 @@ def join(batches: list[Batch]) -> Batch:
     return tree_map(lambda *tensors: torch.cat(tensors), *batches)
 
 
+def cast(batch: Batch, dtype: torch.dtype) -> Batch:
+    """A batch with its real numbers in one type; whole numbers stay what they are."""
+    return tree_map(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor, batch)
+
+
 def move(batch: Batch, device: torch.device) -> Batch:
     """A batch on a device."""
     return tree_map(lambda tensor: tensor.to(device), batch)

@@ -1,4 +1,4 @@
-"""Files that are whole at every moment, and those that no longer are."""
+"""Where files are; files that are whole at every moment, and those that no longer are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]  # the checkout that this package lies in, where it lies in one
+
+
+def in_project(path: str | Path) -> Path:
+    """A path relative to the working directory, or to the project where only that has it.
+
+    A notebook that is opened in Jupyter runs in its own folder, not in the project's.
+    """
+    return Path(path) if Path(path).exists() or not (PROJECT / path).exists() else PROJECT / path
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Products in lower precision where the processor has it, and what that does to a surface."""
+"""Higher or lower precision than that of the weights, and what the lower does to a surface."""
 
 from __future__ import annotations
 
@@ -18,22 +18,33 @@ CHECKED = 32  # points that are evaluated in full precision too, and of a large 
 SHARE = 0.02  # … so many of all
 
 
-def half_precision(precision: str | None, dtype: torch.dtype, device: torch.device) -> torch.dtype | None:
-    """The type that products are computed in, None for that of the weights.
+def arithmetic(
+    precision: str | None, dtype: torch.dtype, device: torch.device
+) -> tuple[torch.dtype, torch.dtype | None]:
+    """The type that weights and data are held in, and the lower one that products are computed in, if any.
 
-    Raises ValueError for an unknown ``precision`` and where this machine has no such arithmetic.
+    ``dtype`` is that of the weights as given. Raises ValueError for an unknown ``precision`` and where this machine
+    has no such arithmetic.
     """
     own = str(dtype).removeprefix("torch.")
     if precision in (None, own):
-        return None
-    if precision != "bfloat16" or dtype != torch.float32:
-        expected = f'None or "{own}"' + ' or "bfloat16"' * (dtype == torch.float32)
+        return dtype, None
+    if dtype != torch.float32 or precision not in ("float64", "bfloat16"):
+        expected = f'None or "{own}"' + ', "float64" or "bfloat16"' * (dtype == torch.float32)
         raise ValueError(f"precision={precision!r}: expected {expected} for weights of type {own}")
+    if precision == "float64":
+        return torch.float64, None
     on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     on_cpu = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     if not (on_cuda or on_cpu):
         raise ValueError(f'precision="bfloat16": this machine\'s {device.type} has no such arithmetic')
-    return torch.bfloat16
+    return dtype, torch.bfloat16
+
+
+def in_last_digits(values: np.ndarray, precision: str, *, steps: int) -> np.ndarray:
+    """Coordinates changed by so many steps in their last digit: how much that moves a loss shows what rounding does."""
+    near = np.asarray(values, "float64" if precision == "float64" else "float32")
+    return (near + steps * np.spacing(np.abs(near))).astype(np.float64)
 
 
 def checked_points(values: np.ndarray) -> np.ndarray:

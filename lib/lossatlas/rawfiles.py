@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from lossatlas.files import set_aside, written_whole
+from lossatlas.files import PROJECT, set_aside, written_whole
 from lossatlas.sources import FILES, CorruptFile, Files
 
 
@@ -24,8 +24,7 @@ class DatasetUnavailable(RuntimeError):
 
 def default_root() -> Path:
     """``data/raw`` of the project that this package lies in, else of the working directory."""
-    project = Path(__file__).resolve().parents[2]
-    return (project if (project / "pyproject.toml").is_file() else Path.cwd()) / "data" / "raw"
+    return (PROJECT if (PROJECT / "pyproject.toml").is_file() else Path.cwd()) / "data" / "raw"
 
 
 def find_files(name: str, root: str | Path | None = None) -> tuple[dict[str, bytes], str]:

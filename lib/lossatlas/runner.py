@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,11 @@ class Sweep:
     directions: tuple[Params, ...]
     score: Score
     half: torch.dtype | None = None
+
+    def cast(self, dtype: torch.dtype) -> Sweep:
+        """The same with all real numbers in another type; the model, a private copy, is changed."""
+        origin, *directions = (vectors.combine(lambda t: t.to(dtype), v) for v in (self.origin, *self.directions))
+        return replace(self, model=self.model.to(dtype), origin=origin, directions=tuple(directions))
 
 
 @dataclass(frozen=True)
@@ -217,9 +222,9 @@ class Runner:
                 apply(d) if any(bool(d[f"{name}.{n}"].any()) for n in own) else None for d in self.sweep.directions
             ]
 
-    def weights(self, coefficients: Tensor) -> Params:
-        """The moving parameters at points (K, d), each with a leading dimension K."""
-        weights = vectors.unflatten(torch.addmm(self.origin, coefficients, self.steps), self.like)
+    def weights(self, vector: Tensor) -> Params:
+        """The moving parameters out of one vector, or several with a leading dimension."""
+        weights = vectors.unflatten(vector, self.like)
         return {name: tensor.to(self.like[name].dtype) for name, tensor in weights.items()}
 
     def settled(self, shared: Tensor) -> Params:
@@ -247,11 +252,13 @@ class Runner:
         done = 0
         for row in rows(coefficients, shared):
             settled = self.settled(row[0, :shared])
+            still = torch.addmv(self.origin, self.steps[:shared].t(), row[0, :shared])
             for group in torch.split(row, self.strategy.points):
-                weights = self.weights(group)
-                weights |= {f"{name}.coefficients": group[:, shared:] for name in self.stands}
-                if not batched:
-                    weights = {name: tensor[0] for name, tensor in weights.items()}
+                if batched:
+                    vector, own = torch.addmm(self.origin, group, self.steps), group
+                else:  # neighbours differ in the last coefficient alone
+                    vector, own = torch.addcmul(still, self.steps[-1], group[0, -1]), group[0, shared:]
+                weights = self.weights(vector) | {f"{name}.coefficients": own for name in self.stands}
                 arguments = weights, settled, self.inputs, self.targets
                 loss, correct = self.program(one_pass, arguments, len(group))(*arguments)
                 losses[done : done + len(group)], corrects[done : done + len(group)] = loss, correct

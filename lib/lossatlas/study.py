@@ -15,7 +15,7 @@ from torch import nn
 from lossatlas import directions
 from lossatlas.datasets import Dataset, fixed_sample, load_dataset
 from lossatlas.evidence import Verdict, from_records, to_records
-from lossatlas.files import write_whole
+from lossatlas.files import in_project, write_whole
 from lossatlas.models import build_model
 from lossatlas.progress import bar as progress_bar
 from lossatlas.store import Store, jsonable
@@ -59,7 +59,8 @@ class Slice:
     """Where a surface is taken: a random plane (by seed) and a square grid on it.
 
     ``extent``: the grid runs from −extent to extent, ``points`` along each side; ``samples`` of ``split``
-    (a fixed sample, None for all); the rest as in :func:`lossatlas.random_plane`.
+    (a fixed sample, None for all); ``precision`` as in :func:`lossatlas.evaluate`, the rest as in
+    :func:`lossatlas.random_plane`.
     """
 
     extent: float = 1.0
@@ -70,6 +71,12 @@ class Slice:
     normalize: str | None = "filter"
     scale: float = 1.0
     layers: tuple[str, ...] | None = None
+    precision: str | None = None
+
+    @property
+    def asked(self) -> dict:
+        """What names it in a stored key: a precision only where one is given."""
+        return {key: value for key, value in asdict(self).items() if (key, value) != ("precision", None)}
 
     @property
     def alphas(self) -> np.ndarray:
@@ -78,19 +85,21 @@ class Slice:
 
 def published(results: Path | str = "data/results") -> dict[str, list[Verdict]]:
     """The verdicts that each chapter published, by the chapter's name."""
-    paths = sorted(Path(results).glob(f"*/{CLAIMS}"))
+    paths = sorted(in_project(results).glob(f"*/{CLAIMS}"))
     return {path.parent.name: from_records(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
 
 
 def answers(results: Path | str = "data/results") -> dict[str, str]:
     """The answer in words that each chapter published, by the chapter's name."""
-    paths = sorted(Path(results).glob(f"*/{ANSWER}"))
+    paths = sorted(in_project(results).glob(f"*/{ANSWER}"))
     return {path.parent.name: path.read_text(encoding="utf-8").strip() for path in paths}
 
 
 @dataclass(frozen=True)
 class Study:
     """The results of one chapter: ``results/<chapter>`` holds what is stored, and grows as more is asked.
+
+    The folder is that of the working directory, or the project's where only the project has one.
 
     The weights of ``kept_seeds`` are kept beside their surfaces, those of the others in ``results/cache``.
     """
@@ -103,10 +112,10 @@ class Study:
 
     @cached_property
     def store(self) -> Store:
-        return Store(Path(self.results) / self.chapter)
+        return Store(in_project(Path(self.results) / self.chapter))
 
     def _weights_store(self, seed: int) -> Store:
-        return self.store if seed in self.kept_seeds else Store(Path(self.results) / "cache" / self.chapter)
+        return self.store if seed in self.kept_seeds else Store(self.store.root.parent / "cache" / self.chapter)
 
     @staticmethod
     def _request(condition: Condition, seed: int) -> dict:
@@ -149,7 +158,7 @@ class Study:
         """The surface around one trained network."""
         request = {
             "run": self._request(condition, seed),
-            "slice": jsonable(asdict(slice)),
+            "slice": jsonable(slice.asked),
             "computing_version": COMPUTING_VERSION,
         }
         surface = self.store.result(
@@ -175,7 +184,8 @@ class Study:
             model, seed=slice.plane_seed, normalize=slice.normalize, scale=slice.scale, layers=slice.layers
         )
         alphas = slice.alphas if alphas is None else alphas
-        return self.evaluate_on(model, plane, condition, seed, slice=slice, alphas=alphas, betas=betas)
+        options = {"alphas": alphas, "betas": betas, "precision": slice.precision}
+        return self.evaluate_on(model, plane, condition, seed, slice=slice, **options)
 
     def evaluate_on(
         self,
@@ -187,11 +197,12 @@ class Study:
         slice: Slice,
         alphas: Sequence[float],
         betas: Sequence[float] | None = None,
+        precision: str | None = None,
     ) -> xr.Dataset:
         """A condition's network on any plane; of ``slice``, only its ``split`` and ``samples`` count here."""
         data = condition.data
         split = fixed_sample(getattr(data, slice.split), slice.samples)
-        options = {"loss": data.loss, "device": self.device, "progress": self.progress}
+        options = {"loss": data.loss, "device": self.device, "progress": self.progress, "precision": precision}
         surface = evaluate(model, plane, split, alphas=alphas, betas=betas, **options)
         return surface.assign_attrs(
             dataset=condition.dataset, split=slice.split, training_seed=seed, condition=condition.label

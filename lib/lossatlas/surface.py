@@ -22,7 +22,7 @@ from lossatlas.devices import pick_device, provenance
 from lossatlas.directions import Line, Plane
 from lossatlas.engine import Here, Work, run
 from lossatlas.normalization import check_batch_norm, check_batches, use_batch_statistics
-from lossatlas.precision import half_precision, precision_error
+from lossatlas.precision import arithmetic, precision_error
 from lossatlas.progress import bar as progress_bar
 from lossatlas.runner import Sweep
 from lossatlas.sampling import run_adaptively
@@ -133,8 +133,9 @@ def evaluate(
 
     - ``method``: ``"grid"`` evaluates every point, ``"adaptive"`` as few as the surface's smoothness allows (most
       often a tenth) and interpolates the others to within 1 % of its range: see ``lossatlas.adaptive``.
-    - ``precision``: ``"bfloat16"`` computes products in it, where the machine has such arithmetic; by default in
-      the precision of the weights.
+    - ``precision``: ``"bfloat16"`` computes products in it, where the machine has such arithmetic; ``"float64"``
+      computes everything in it, which deep and recurrent networks can need far from θ*, where they multiply
+      rounding errors; by default the precision of the weights.
     - ``device``: ``"auto"`` is CUDA where there is one; ``progress``: a bar with the time left, on stderr.
     - ``memory``: bytes that a pass may allocate beside the model, the plane, their working copies and the data;
       passes are measured and chosen so that they stay below.
@@ -164,19 +165,22 @@ def evaluate(
     grid = make_grid(plane, alphas, betas)
     check_batch_norm(model, batch_norm)
     place = pick_device("cpu" if client is not None else device)
-    dtype = next(iter(plane.origin.values())).dtype
-    half = half_precision(precision, dtype, place)
+    own = next(iter(plane.origin.values())).dtype
+    dtype, half = arithmetic(precision, own, place)
     coordinates = np.stack(np.meshgrid(*grid.values(), indexing="ij"), axis=-1).reshape(-1, len(grid))
     coordinates = np.concatenate([coordinates, np.zeros((1, len(grid)))])  # θ* itself, last
 
     start = time.perf_counter()
     with same_random_state():
         sweep = replace(make_sweep(model, plane, losses.make_score(loss), predict), half=half)
+        given = batches.read(data)
+        if dtype != own:
+            sweep, given = sweep.cast(dtype), (batches.cast(batch, dtype) for batch in given)
         work = Work(sweep, (), batch_norm, memory).on(place)
         network = work.sweep.model
         if batch_norm == "batch":
             use_batch_statistics(network)
-        given = batches.checked(network, loss, batches.read(data), place)
+        given = batches.checked(network, loss, given, place)
         work = work.holding(list(given if batch_norm != "running" else batches.blocks(given)))
         if batch_norm != "running":
             check_batches(network, work.blocks, place)
@@ -212,7 +216,7 @@ def evaluate(
         "seed": str(plane.facts.get("seed", "")),
         "batch_norm": batch_norm,
         "strategy": f"{found.strategy}{BATCHES_SAID[batch_norm]}",
-        "precision": precision or str(dtype).removeprefix("torch."),
+        "precision": precision or str(own).removeprefix("torch."),
         "seconds": round(journal.seconds if journal else time.perf_counter() - start, 3),
         **provenance(model, place),
         **found.facts,
@@ -239,11 +243,11 @@ def _asked(
             "model": resuming.describe(type(model).__name__, model.state_dict(), repr(model)),
             "plane": resuming.describe(kind, (plane.origin, plane.directions)),
             "grid": resuming.describe(spans, [torch.as_tensor(values) for values in grid.values()]),
+            "precision": f"{work.sweep.half or next(iter(work.sweep.origin.values())).dtype}",
             "data": resuming.describe(f"{work.samples} samples", list(work.blocks)),
             "loss": losses.loss_name(loss),
             "batch_norm": work.batch_norm,
             "method": method,
-            "precision": str(work.sweep.half),
         },
         "outputs": resuming.sample_outputs(outputs, work.sweep.score(outputs, targets)[0]),
     }

@@ -23,6 +23,7 @@ PASS_SECONDS = 1.0  # a pass longer than that gains nothing by being larger, and
 BETTER = 0.95  # of the best time so far is what a new way must beat: timings are noisy
 TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the sweep, the more, up to the second
 TRIAL_SHARE = 0.05  # of the expected time of the whole sweep, what choosing may take …
+CHECKED = 8  # points at most at which a way is compared with the loop
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
 TRACE_SECONDS = 1.0  # a sweep that is expected to take longer is worth tracing for …
 COMPILE_SECONDS = 30.0, 3.0  # … and one that is expected to take longer than this, and so much a layer, compiling for
@@ -61,18 +62,21 @@ def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Te
 def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> bool:
     """Whether a strategy gives the loop's values on a few points; False where it cannot run this model."""
     straight = runner.strategy.traced or runner.strategy.compiled
-    samples = runner.strategy.samples if straight else min(64, reference.strategy.samples)
+    samples = runner.strategy.samples
+    if not straight:
+        samples = min(64, samples, reference.strategy.samples)
     inputs, targets = take(inputs, slice(samples)), targets[:samples]
-    points = points[: max(3, min(runner.strategy.points, 8))]
+    few = max(3, min(runner.strategy.points, CHECKED))
+    points = points[: max(few, runner.strategy.points) if straight else few]  # only a whole pass is traced
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
             runner.prepare(inputs, targets)
-            losses, _ = runner.run(points)
+            losses = runner.run(points)[0][:few]
     except CANNOT_RUN:
         return False
     reference.prepare(inputs, targets)
-    expected, _ = reference.run(points)
+    expected, _ = reference.run(points[:few])
     relative = 0.05 if runner.sweep.half else 1e-10 if points.dtype == torch.float64 else 1e-5
     small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # rounding where losses all but vanish
     return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True)
@@ -90,7 +94,7 @@ def choose(
     """
     start = time.perf_counter()
     order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
-    scattered = coefficients[order[:8].to(coefficients.device)]
+    scattered = coefficients[order.to(coefficients.device)]
     trial = torch.roll(coefficients, -(len(coefficients) // 3), dims=0)  # neighbours, as in the sweep itself
     sizes = sorted({min(len(targets), size) for size in limits.sizes})
     usual = max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])
