@@ -376,7 +376,7 @@ def test_reproduced_verdicts_stand_beside_the_published(book, capsys):
     exec(STORING_PARAMETERS + STORING, {})
     published = book / "data" / "results" / "storing" / "claims.json"
     text = published.read_text()
-    assert main(["reproduce", "storing"]) == 0
+    assert main(["reproduce", "all"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"published   supported +1 \[.*5 \+ 5 seeds\n +reproduced  supported +1 \[", said)
     assert "All 1 verdicts are the published ones." in said
@@ -387,6 +387,18 @@ def test_reproduced_verdicts_stand_beside_the_published(book, capsys):
     assert re.search(r"reproduced  contradicted .*<- ANOTHER VERDICT\n", said)
     assert "1 of 1 verdicts DIFFER" in said
     assert published.read_text() == text
+
+    few = STORING.replace(
+        "[1.0, 1.1, 1.2, 1.3, 1.4], [2.0, 2.1, 2.2, 2.3, 2.4]", "[1.0, 1.4], [2.0 + shift, 2.4 + shift]"
+    )
+    assert few != STORING
+    write_notebook(book / "book" / "storing.ipynb", few, parameters=f"{STORING_PARAMETERS}shift = 0.0  # of b\n")
+    assert main(["reproduce", "storing", "--params", "shift=0.0"]) == 0
+    said = capsys.readouterr().out
+    assert "(too few seeds; holds the published difference)" in said and "ANOTHER VERDICT" not in said
+    assert "Too few seeds for a verdict on 1 of 1 claims; the intervals of 1 hold the published" in said
+    assert main(["reproduce", "storing", "--params", "shift=1.0"]) == 0
+    assert "does NOT hold the published difference" in capsys.readouterr().out
 
     write_notebook(book / "book" / "storing.ipynb", "1 / 0", parameters=STORING_PARAMETERS)
     assert main(["reproduce", "storing"]) == 1

@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from safetensors.torch import load_file, save_file
 
-from lossatlas import paths, verification
+from lossatlas import geometry, paths, repetition, verification
 from lossatlas import study as rooms
 from lossatlas.study import Condition, Slice, Study
 from lossatlas.training import Recipe
@@ -116,6 +116,25 @@ def test_an_altered_surface_is_found(study, change, verdict):
     assert found[FIRST].verdict == "agrees"
 
 
+def test_what_rounding_decides_is_counted_and_the_rest_is_compared(study, monkeypatch):
+    compute = verification._Kept.compute_surface
+
+    def chaotic(*args, **options):
+        surface = compute(*args, **options)
+        surface["loss"] = surface.loss + (surface.alpha > 0.5) * (2 + np.sin(1e8 * surface.alpha))
+        return surface
+
+    monkeypatch.setattr(verification._Kept, "compute_surface", chaotic)
+    far = int((SLICE.alphas > 0.5).sum()) * SLICE.points
+    for check in checks(study).values():
+        assert (check.verdict, check.rounded) == ("agrees", far) and check.worst < 1e-6
+    rewrite(surface_path(study), lambda s: s.loss.__setitem__((0, 0), 1.01 * s.loss[0, 0]))
+    found = checks(study)[SLICE]
+    assert (found.verdict, found.rounded) == ("differs", far) and found.worst == pytest.approx(0.01, rel=0.02)
+    monkeypatch.setattr(verification, "ROUNDING", -1.0)  # nothing is left to compare
+    assert checks(study)[SLICE].verdict == "differs"
+
+
 def test_a_variable_that_is_not_there_now_is_a_difference(study):
     stored = study.surface(QUICK, 0, slice=SLICE)
     assert verification.compare(stored, stored) == (0.0, True)
@@ -210,15 +229,15 @@ def test_surfaces_under_a_path_are_verified_from_their_directions(tmp_path):
 # trainings
 
 
-def repeats(study: Study) -> dict[str, verification.Repeat]:
-    condition, histories = verification.cheapest(study)
+def repeats(study: Study) -> dict[str, repetition.Repeat]:
+    condition, histories = repetition.cheapest(study)
     found, _ = verification.stored_surfaces(study)
-    rows = verification.repeat(study, condition, histories, verification.first_test_surface(condition, found))
+    rows = repetition.repeat(study, condition, histories, repetition.first_test_surface(condition, found))
     return {row.measure: row for row in rows}
 
 
 def test_the_cheapest_training_with_enough_seeds_gives_its_measures_again(study):
-    condition, histories = verification.cheapest(study)
+    condition, histories = repetition.cheapest(study)
     assert (condition.recipe.epochs, set(histories)) == (6, set(SEEDS))
     before = contents(study.store.root)
     rows = repeats(study)
@@ -229,7 +248,7 @@ def test_the_cheapest_training_with_enough_seeds_gives_its_measures_again(study)
     assert contents(study.store.root) == before
     for seed in (1, 2):
         history_path(study, QUICK, seed).unlink()
-    assert verification.cheapest(study) is None
+    assert repetition.cheapest(study) is None
 
 
 def test_another_training_is_found(study, monkeypatch):
@@ -245,23 +264,23 @@ def test_the_interval_holds_one_more_seed_99_times_in_100():
     draws = np.random.default_rng(0).normal(3.0, 2.0, (10_000, 6))
     inside = 0
     for *seeds, more in draws:
-        low, high = verification.spread(seeds)
+        low, high = repetition.spread(seeds)
         inside += low <= more <= high
     assert inside / len(draws) == pytest.approx(0.99, abs=0.004)
 
 
 def test_without_any_spread_rounding_is_no_difference():
-    assert verification.spread([0.5, 0.5, 0.5]) == pytest.approx((0.495, 0.505))
-    assert verification.spread([0.0, 0.0, 0.0], least=0.01) == (-0.01, 0.01)
-    assert verification.Repeat("roughness", 0.5, math.nan, 0.495, 0.505, 3).verdict == "differs"
+    assert repetition.spread([0.5, 0.5, 0.5]) == pytest.approx((0.495, 0.505))
+    assert repetition.spread([0.0, 0.0, 0.0], least=0.01) == (-0.01, 0.01)
+    assert repetition.Repeat("roughness", 0.5, math.nan, 0.495, 0.505, 3).verdict == "differs"
 
 
 def test_an_expensive_surface_is_thinned_for_all_seeds_alike(study):
     for seed in SEEDS:
-        rewrite(surface_path(study, seed), lambda s: s.attrs.update(seconds=4 * verification.SURFACE_SECONDS))
+        rewrite(surface_path(study, seed), lambda s: s.attrs.update(seconds=4 * repetition.SURFACE_SECONDS))
     rows = repeats(study)
     thin = study.surface(QUICK, 0, slice=SLICE).isel(alpha=slice(None, None, 2), beta=slice(None, None, 2))
-    assert rows["roughness"].stored == verification.geometry.roughness(thin)
+    assert rows["roughness"].stored == geometry.roughness(thin)
     assert rows["roughness"].repeated == pytest.approx(rows["roughness"].stored, rel=1e-3)
 
 

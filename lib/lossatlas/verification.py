@@ -1,7 +1,5 @@
-"""Whether what is stored is what the code gives: surfaces from their weights, measures from training again.
-
-Nothing that is stored is changed, not even where it cannot be read.
-"""
+"""Whether stored surfaces are what their weights give. Nothing that is stored is changed, not even where it cannot
+be read."""
 
 from __future__ import annotations
 
@@ -15,15 +13,15 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
-from lossatlas import geometry
 from lossatlas.datasets import DatasetUnavailable
 from lossatlas.paths import PathSlice, compute_surface_under
+from lossatlas.precision import in_last_digits
 from lossatlas.store import Store
 from lossatlas.study import TRAINING_VERSION, Condition, Slice, Study
 from lossatlas.surface import COMPUTING_VERSION
@@ -31,11 +29,9 @@ from lossatlas.training import Recipe, Run
 
 TOLERANCE = 1e-4  # how far a value may be from the stored one, relative to it …
 FLOOR = 1e-3  # … or to this, where it is smaller: float32 gives no loss to better than about 1e-7
+STEPS = 16  # in the last digits of the coordinates: a loss that they move …
+ROUNDING = TOLERANCE / 10  # … by more than this, relative to it, is decided by rounding
 FEWEST = 5  # rows and columns of the grid are evaluated again at least
-LEAST_SEEDS = 3  # a spread over seeds needs so many
-LEVEL = 0.99  # of the prediction interval in which a repeated training must lie
-COARSE = 0.01  # of a measure's mean is no difference between trainings, however small the spread
-SURFACE_SECONDS = 20.0  # what the surface of a repeated training may take; it is thinned out for that
 SHOWN_SEED = 0  # pages show surfaces of this training seed: its weights must be there
 AGREES, DIFFERS = "agrees", "differs"
 
@@ -69,8 +65,11 @@ class Stored:
 
 @dataclass(frozen=True)
 class Check:
-    """A stored surface beside what its weights give now: `points` of `of` were compared, `worst` is the largest
-    relative difference (NaN where nothing was compared), `verdict` "agrees", "differs" or why it is not known."""
+    """A stored surface beside what its weights give now: `points` of `of` were evaluated, `worst` is the largest
+    relative difference (NaN where nothing was compared), `verdict` "agrees", "differs" or why it is not known.
+
+    `rounded` of the points are not compared: rounding decides their values (see :func:`check_surface`).
+    """
 
     name: str
     points: int
@@ -78,23 +77,7 @@ class Check:
     worst: float
     seconds: float
     verdict: str
-
-
-@dataclass(frozen=True)
-class Repeat:
-    """A measure of a repeated training beside the stored one and those of all `seeds`: it agrees between `low` and
-    `high`, the 99 % prediction interval for one more seed."""
-
-    measure: str
-    stored: float
-    repeated: float
-    low: float
-    high: float
-    seeds: int
-
-    @property
-    def verdict(self) -> str:
-        return AGREES if self.low <= self.repeated <= self.high else DIFFERS
+    rounded: int = 0
 
 
 def condition_of(run: Mapping, label: str = "") -> tuple[Condition, int]:
@@ -149,6 +132,12 @@ def compare(stored: xr.Dataset, fresh: xr.Dataset) -> tuple[float, bool]:
     return worst, bool(agrees) and worst <= TOLERANCE
 
 
+def moved(fresh: xr.Dataset, nearby: Sequence[xr.Dataset]) -> xr.DataArray:
+    """Where the loss of a surface is another one at coordinates that differ in their last digits alone."""
+    change = np.max([np.abs(one.loss.values - fresh.loss.values) for one in nearby], axis=0)
+    return fresh.loss.copy(data=change > ROUNDING * np.maximum(np.abs(fresh.loss.values), FLOOR))
+
+
 def rows_of(points: int, share: float, generator: np.random.Generator) -> np.ndarray:
     """Places along one side of a grid, in order: such a share of them, drawn without replacement, at least `FEWEST`."""
     number = min(points, max(FEWEST, math.ceil(points * share)))
@@ -201,26 +190,36 @@ def check_surface(kept: Study, stored: Stored, *, share: float = 1.0, seed: int 
 
     `share` of the grid's points are evaluated: a product of rows and columns, which `seed` and the surface's
     key choose.
+
+    Where a surface differs, it is evaluated once more with coordinates changed in their last digits. A network can be
+    chaotic far from its minimum: at points where so little moves the loss, rounding decides it, no arithmetic of that
+    precision can tell what is right, and they are not compared.
     """
     start, surface = time.perf_counter(), stored.surface
     draw = np.random.default_rng([seed, int(stored.path.stem[-12:], 16)])
     part = surface.isel({name: rows_of(surface.sizes[name], math.sqrt(share), draw) for name in ("alpha", "beta")})
     compute = kept.compute_surface if isinstance(stored.slice, Slice) else partial(compute_surface_under, kept)
-    points, worst = 0, math.nan
+    compute = partial(compute, stored.condition, stored.seed, slice=stored.slice)
+    alphas, betas = part.alpha.values, part.beta.values
+    points, worst, rounded = 0, math.nan, 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of files that cannot be read: the verdict says it
-            fresh = compute(
-                stored.condition, stored.seed, slice=stored.slice, alphas=part.alpha.values, betas=part.beta.values
-            )
+            fresh = compute(alphas=alphas, betas=betas)
     except DatasetUnavailable as error:
         verdict = f"no data: {error}"
     except (Missing, RuntimeError) as error:  # the latter from weights that do not fit the network
         verdict = str(error).splitlines()[0]
     else:
         points, (worst, agrees) = part.loss.size, compare(part, fresh)
-        verdict = AGREES if agrees else DIFFERS
-    return Check(stored.name, points, surface.loss.size, worst, time.perf_counter() - start, verdict)
+        if not agrees:
+            last = partial(in_last_digits, precision=surface.attrs["precision"])
+            around = [(last(alphas, steps=i), last(betas, steps=j)) for i, j in product((-STEPS, STEPS), repeat=2)]
+            unsure = moved(fresh, [compute(alphas=a, betas=b) for a, b in around])
+            rounded = int(unsure.sum())
+            worst, agrees = compare(part.where(~unsure), fresh.where(~unsure))
+        verdict = AGREES if agrees and rounded < points else DIFFERS
+    return Check(stored.name, points, surface.loss.size, worst, time.perf_counter() - start, verdict, rounded)
 
 
 def stored_surfaces(study: Study) -> tuple[list[Stored], dict[str, str]]:
@@ -232,89 +231,3 @@ def stored_surfaces(study: Study) -> tuple[list[Stored], dict[str, str]]:
         except ValueError as error:
             left_out[path.name] = str(error)
     return found, left_out
-
-
-def trainings(study: Study) -> list[tuple[Condition, dict[int, xr.Dataset]]]:
-    """Every condition of a chapter with its stored histories by seed, the cheapest to train first."""
-    groups: dict[str, tuple[Condition, dict[int, xr.Dataset]]] = {}
-    for path in sorted(study.store.root.glob("history-*.nc")):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            history = xr.load_dataset(path, engine="h5netcdf")
-            condition, seed = condition_of(json.loads(history.attrs["asked"]))
-            group = groups.setdefault(repr(condition), (condition, {}))
-            group[1][seed] = history
-    return sorted(groups.values(), key=lambda group: training_seconds(group[1]))
-
-
-def cheapest(study: Study) -> tuple[Condition, dict[int, xr.Dataset]] | None:
-    """The condition that is cheapest to train, of those with the shown seed and enough others for a spread."""
-    for condition, histories in trainings(study):
-        if SHOWN_SEED in histories and len(histories) >= LEAST_SEEDS:
-            return condition, histories
-    return None
-
-
-def training_seconds(histories: Mapping[int, xr.Dataset]) -> float:
-    """What one training took, the median over its seeds."""
-    return float(np.median([history.attrs["seconds"] for history in histories.values()]))
-
-
-def spread(values: Sequence[float], *, least: float = 0.0) -> tuple[float, float]:
-    """The prediction interval for one more value: mean ± t·s·√(1 + 1/n), and at least ± `least`."""
-    values = np.asarray(values)
-    mean, n = float(values.mean()), len(values)
-    wide = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / n)
-    half = max(float(wide), least, COARSE * abs(mean))
-    return mean - half, mean + half
-
-
-def first_test_surface(condition: Condition, stored: Sequence[Stored]) -> dict[int, Stored]:
-    """The surfaces of a condition on its first plane through all layers on test data, by seed; empty where
-    the shown seed has none."""
-    own = [s for s in stored if replace(s.condition, label="") == replace(condition, label="")]
-    planes = [s.slice for s in own if isinstance(s.slice, Slice)]
-    test = [slice for slice in planes if slice.split == "test" and slice.layers is None]
-    if not test:
-        return {}
-    first = min(test, key=lambda slice: (slice.normalize != "filter", slice.plane_seed, -slice.points))
-    found = {s.seed: s for s in own if s.slice == first}
-    return found if SHOWN_SEED in found else {}
-
-
-def measured(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, float]:
-    """What is compared between trainings: the final losses, and two measures of the surface."""
-    found = {f"final {part} loss": float(history[f"{part}_loss"][-1]) for part in ("train", "test")}
-    if surface is not None:
-        found["non-convex share"] = geometry.nonconvex_share(surface)
-        found["roughness"] = geometry.roughness(surface)
-    return found
-
-
-def repeat(
-    study: Study, condition: Condition, histories: Mapping[int, xr.Dataset], surfaces: Mapping[int, Stored]
-) -> list[Repeat]:
-    """Train a condition again with the shown seed, and compare its measures with the spread over the stored seeds.
-
-    `surfaces` are those of :func:`first_test_surface`; where one is expensive, every second (third, …) row and
-    column is used, of all seeds alike.
-    """
-    every = 1
-    if surfaces:
-        every = max(1, math.ceil(math.sqrt(surfaces[SHOWN_SEED].seconds / SURFACE_SECONDS)))
-    thin = {name: slice(None, None, every) for name in ("alpha", "beta")}
-    before = {seed: surface.surface.isel(thin) for seed, surface in surfaces.items()}
-    seeds = sorted(set(histories) & set(before) if before else histories)
-    columns = [measured(histories[seed], before.get(seed)) for seed in seeds]
-    with tempfile.TemporaryDirectory() as folder:
-        again = replace(study, results=folder)
-        history, fresh = again.history(condition, SHOWN_SEED), None
-        if before:
-            where = surfaces[SHOWN_SEED].slice
-            fresh = again.compute_surface(condition, SHOWN_SEED, slice=where, alphas=where.alphas[::every])
-    least = {"non-convex share": 2 / fresh.loss.size} if before else {}
-    rows = []
-    for name, value in measured(history, fresh).items():
-        values = [column[name] for column in columns]
-        low, high = spread(values, least=least.get(name, 0.0))
-        rows.append(Repeat(name, columns[seeds.index(SHOWN_SEED)][name], value, low, high, len(seeds)))
-    return rows

@@ -57,6 +57,11 @@ def check(root: Path) -> None:
     print(f"{len(chapters.chapters(root))} notebooks: no outputs, one cell of parameters each")
 
 
+def one_or_all(name: str) -> str:
+    """A chapter's name; empty for all of them."""
+    return "" if name == "all" else name
+
+
 def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog="python -m lossatlas_book", description=__doc__)
     commands = main.add_subparsers(dest="command", required=True)
@@ -70,10 +75,12 @@ def parser() -> argparse.ArgumentParser:
     some.add_argument("--profile", required=True)
     some.add_argument("--output", type=Path, help="default: _build/profiles/PROFILE")
     again = commands.add_parser("reproduce", help="compute chapters from nothing, compare with what is published")
-    again.add_argument("name", nargs="?", default="", help="a chapter; all of them without")
+    again.add_argument("name", nargs="?", default="", type=one_or_all, help="a chapter, or all of them")
     again.add_argument("--params", default="", help='such as "seeds=2"')
     verified = commands.add_parser("verify", help="evaluate stored surfaces again, repeat one training a chapter")
-    verified.add_argument("name", nargs="?", default="", help="a chapter, or today: the one whose turn it is")
+    verified.add_argument(
+        "name", nargs="?", default="", type=one_or_all, help="a chapter, all, or today: the one whose turn it is"
+    )
     verified.add_argument("--day", type=date.fromisoformat, default=date.today(), help="such as 2026-07-31")
     verified.add_argument("--full", action="store_true", help="every point, and a training whatever it takes")
     served = commands.add_parser("serve", help="the site on localhost")

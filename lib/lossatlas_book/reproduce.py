@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,11 +83,14 @@ def reproduce(root: Path, name: str, *, params: str) -> None:
 
 
 def compared(published: Path, reproduced: Path, *, names: Sequence[str]) -> list[str]:
-    """The verdicts of chapters as published and as reproduced, claim by claim, and how many are other ones."""
+    """The verdicts of chapters as published and as reproduced, claim by claim, and how many are other ones.
+
+    Where there are too few seeds for a verdict, the differences are compared instead.
+    """
     from lossatlas import study
 
     before, now = study.published(published), study.published(reproduced)
-    lines, counts = [], {"same": 0, "other": 0}
+    lines, counts = [], Counter()
     for name in names:
         pairs = paired(before.get(name, []), now.get(name, []))
         lines += ["", name] if pairs else []
@@ -95,13 +99,35 @@ def compared(published: Path, reproduced: Path, *, names: Sequence[str]) -> list
             lines += ["", f"    {claim.text} ({claim.measure.replace('_', ' ')}, {claim.figure}; {claim.compared})"]
             lines += [f"        published   {_verdict(old)}", f"        reproduced  {_verdict(new)}"]
             if old and new:
-                counts["same" if old.outcome == new.outcome else "other"] += 1
-                lines[-1] += "" if old.outcome == new.outcome else "   <- ANOTHER VERDICT"
-    compared = sum(counts.values())
-    if not compared:
+                found, remark = beside(old, new)
+                counts[found] += 1
+                lines[-1] += remark
+    if not counts:
         return [*lines, "", "No claim was judged both in what is published and here."]
-    other = f"{counts['other']} of {compared} verdicts DIFFER from the published ones."
-    return [*lines, "", other if counts["other"] else f"All {compared} verdicts are the published ones."]
+    lines.append("")
+    if judged := counts["same"] + counts["other"]:
+        other = f"{counts['other']} of {judged} verdicts DIFFER from the published ones."
+        lines.append(other if counts["other"] else f"All {judged} verdicts are the published ones.")
+    if few := counts["near"] + counts["far"]:
+        said = f"Too few seeds for a verdict on {few} of {counts.total()} claims"
+        lines.append(f"{said}; the intervals of {counts['near']} hold the published difference.")
+    return lines
+
+
+def beside(old: Verdict, new: Verdict) -> tuple[str, str]:
+    """How a reproduced verdict stands to the published one, and what is said behind it.
+
+    "same" or "other"; where it has too few seeds to be decided, "near" if its interval holds the published
+    difference, "far" if not.
+    """
+    from lossatlas.evidence import SEEDS
+
+    effect = new.claim.effect
+    if min(effect.n_a, effect.n_b) < SEEDS:
+        if effect.low <= old.claim.effect.difference <= effect.high:
+            return "near", "   (too few seeds; holds the published difference)"
+        return "far", "   <- too few seeds; does NOT hold the published difference"
+    return ("same", "") if old.outcome == new.outcome else ("other", "   <- ANOTHER VERDICT")
 
 
 def paired(before: Sequence[Verdict], now: Sequence[Verdict]) -> list[tuple[Verdict | None, Verdict | None]]:

@@ -13,8 +13,9 @@ from . import chapters
 from .console import Failure, Step, columns, duration, step
 
 if TYPE_CHECKING:
+    from lossatlas.repetition import Repeat
     from lossatlas.study import Study
-    from lossatlas.verification import Check, Repeat, Stored
+    from lossatlas.verification import Check, Stored
 
 SURFACE_SECONDS = 80.0  # for the surfaces of one chapter; those that would take longer are evaluated in part
 OVERHEAD = 0.3  # seconds that a surface takes whatever its number of points
@@ -93,13 +94,15 @@ def _surface_lines(checks: Sequence[Check]) -> list[str]:
     rows = [("surface", "points", "relative difference", "seconds", "")]
     for check in checks:
         difference = "–" if math.isnan(check.worst) else f"{check.worst:.0e}"
-        rows.append((check.name, f"{check.points} of {check.of}", difference, f"{check.seconds:.1f}", check.verdict))
+        verdict = f"{check.verdict}{f', but for {check.rounded} that rounding decides' * (check.rounded > 0)}"
+        rows.append((check.name, f"{check.points} of {check.of}", difference, f"{check.seconds:.1f}", verdict))
     return columns(rows) if checks else []
 
 
 def _training(study: Study, stored: Sequence[Stored], *, limit: float) -> list[str]:
     """Repeat the cheapest training of a chapter; returns what is wrong."""
-    from lossatlas.verification import AGREES, cheapest, first_test_surface, repeat, training_seconds
+    from lossatlas.repetition import cheapest, first_test_surface, repeat, training_seconds
+    from lossatlas.verification import AGREES
 
     found = cheapest(study)
     if found is None:
