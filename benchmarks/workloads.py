@@ -77,7 +77,7 @@ WORKLOADS = {
         lambda d: la.build_model("rnn", d, hidden=140),
         {"sequence_length": 45},
     ),
-    "e": Workload("ResNet-20 with batch norm, CIFAR-10, 500 images", "cifar10", 21, 500, resnet_20),
+    "e": Workload("ResNet-20 with batch norm, CIFAR-10, 500 images", "cifar10", 23, 500, resnet_20),
 }
 
 

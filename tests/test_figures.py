@@ -523,6 +523,10 @@ def test_a_curve_against_a_number():
     dots = [line for line in ax.lines if line.get_label().startswith("_")]
     np.testing.assert_allclose(np.sort(dots[0].get_ydata()), [1, 3, 4, 6])
     assert "plain: 2 at 2, 5 at 16" in figure.alt
+    ax = figures.curve_against({"λ": {0: [1], 0.1: [2], 1: [3]}}, xlabel="λ", ylabel="y", log_x=True).axes[0]
+    seen = ax.transData.transform([(x, 1) for x in (0, 0.1, 1)])[:, 0]
+    np.testing.assert_allclose(seen[1] - seen[0], seen[2] - seen[1])  # zero is a decade left of the smallest
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1", "1"]
     for bad in ({}, {"plain": {}}):
         with pytest.raises(ValueError, match="groups"):
             figures.curve_against(bad, xlabel="x", ylabel="y")

@@ -140,8 +140,9 @@ def test_what_is_too_wide_scrolls_in_its_box_says_so_and_takes_the_keys(browser:
     boxes = 0
     for name in chapters(site):
         with visit(browser, f"{site.as_uri()}/{name}", width=390) as seen:
+            seen.page.evaluate("() => window.MathJax?.startup?.promise")
             seen.page.wait_for_timeout(300)
-            for box in seen.page.locator(".la-scroll, .pst-scrollable-table-container").all():
+            for box in seen.page.locator(".la-scroll, .pst-scrollable-table-container, .bd-article div.math").all():
                 if box.evaluate("one => one.scrollWidth <= one.clientWidth + 1"):
                     assert box.get_attribute("data-more") == ""
                     continue

@@ -1,8 +1,8 @@
-// Boxes of wide tables and figures: they say on which sides there is more, and can be scrolled with the keys if so.
+// Boxes of wide tables, figures and formulas: they say on which sides there is more, and can be scrolled with the keys if so.
 (() => {
   "use strict";
 
-  const BOXES = ".la-scroll, .pst-scrollable-table-container"; // ours, and the theme's
+  const BOXES = ".la-scroll, .pst-scrollable-table-container, .bd-article div.math"; // ours, and the theme's
 
   function look(box) {
     const more = box.scrollWidth - box.clientWidth;

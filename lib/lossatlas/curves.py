@@ -207,12 +207,17 @@ def curve_against(
     """A measure against a number (depth, width): by label, the values of all seeds at each x.
 
     Seeds are small dots, their mean a line, its 95% interval a band, which ends at `bounds`, the least and the
-    largest value that the measure can have. `legend_below` puts the legend under the axes.
+    largest value that the measure can have. On a logarithmic axis, x = 0 stands one decade left of the smallest
+    other. `legend_below` puts the legend under the axes.
     """
     if not groups or not all(groups.values()):
         raise ValueError("groups: expected at least one label, each with the values of seeds at one x or more")
     ax = canvas(ax, (5.4, 3.6))
-    ax.set_xscale("log" if log_x else "linear")
+    ticks = sorted({float(key) for at in groups.values() for key in at})
+    if log_x and ticks[0] == 0 < ticks[-1]:
+        ax.set_xscale("symlog", linthresh=ticks[1], linscale=0.9)  # 0 to the smallest is a decade
+    else:
+        ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
     sentences, seeds = [], set()
     for i, (label, at) in enumerate(groups.items()):
@@ -238,7 +243,6 @@ def curve_against(
             f"{label}: " + ", ".join(f"{number(m)} at {number(v)}" for v, m in zip(x, middle, strict=True))
         )
     if log_x:
-        ticks = sorted({float(key) for at in groups.values() for key in at})
         ax.set_xticks(ticks, [number(tick) for tick in ticks])
         ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
