@@ -94,8 +94,9 @@ def _surface_lines(checks: Sequence[Check]) -> list[str]:
     rows = [("surface", "points", "relative difference", "seconds", "")]
     for check in checks:
         difference = "–" if math.isnan(check.worst) else f"{check.worst:.0e}"
-        verdict = f"{check.verdict}{f', but for {check.rounded} that rounding decides' * (check.rounded > 0)}"
-        rows.append((check.name, f"{check.points} of {check.of}", difference, f"{check.seconds:.1f}", verdict))
+        but = f", but for {check.rounded} that rounding decides" * (check.rounded > 0)
+        points, seconds = f"{check.points} of {check.of}", f"{check.seconds:.1f}"
+        rows.append((check.name, points, difference, seconds, check.verdict + but))
     return columns(rows) if checks else []
 
 
