@@ -3,10 +3,12 @@
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import lossatlas as la
@@ -106,6 +108,58 @@ def test_straight_passes_agree_with_the_plain_loop(name, options):
         assert (one.straight is not None) == (way.strategy.traced or way.strategy.compiled)
     expected, _ = plain_loop(model, plane, data.test, loss=data.loss, alphas=alphas, betas=alphas)
     np.testing.assert_allclose((total / len(data.test[0])).reshape(5, 5), expected, rtol=2e-5)
+
+
+class Branching(nn.Module):
+    """Convolutions followed by all that they can, and cannot, take over; pooling by windows, and by more than that."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(8, affine=i != 1) for i in range(3))
+        self.same = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1, groups=g, bias=g == 2) for g in (1, 2, 8, 1, 1, 1))
+        self.down = nn.Conv2d(8, 12, 3, stride=2, padding=1)
+        self.out = nn.Linear(12, 10)
+
+    def forward(self, x):
+        a, b, c, d, e, f = self.same
+        x = F.max_pool2d(torch.relu(self.norms[0](self.stem(x))), 2)
+        x = x + F.max_pool2d(x, 3, stride=1, padding=1) + F.max_pool2d(torch.relu(x - 1), (2, 3)).mean()
+        x = torch.relu(self.norms[1](a(x)) + x)  # its only other use is before: the sum takes its place
+        x = torch.relu(x + b(x))  # the input of the very convolution it is added to
+        y = self.norms[2](c(x)) + x
+        x = torch.relu(d(y) + x) + x.mean()  # x is needed after the addition
+        early = e(torch.relu(y + f(x)))  # y is needed after an addition too
+        x = early + y.transpose(2, 3) + 2 * f(y)
+        short = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, 4))
+        x = torch.relu(self.down(x) + short + x.mean((1, 2, 3), keepdim=True))
+        return self.out(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("half", [None, torch.bfloat16])
+def test_fused_convolutions_and_maxima_of_windows_give_the_values_of_the_modules(half):
+    supported = torch.ops.mkldnn._is_mkldnn_bf16_supported() if half else True
+    if not supported or not dense.available(torch.device("cpu"), torch.float32):
+        pytest.skip("this PyTorch or processor has no such oneDNN")
+    torch.manual_seed(0)
+    model = Branching()
+    inputs, targets = torch.randn(20, 3, 16, 16), torch.arange(20) % 10
+    model(3 * torch.randn(50, 3, 16, 16) + 1)  # moves the running statistics
+    model = model.eval().requires_grad_(False)
+    plane = la.random_plane(model, seed=1, include_biases=True)
+    sweep = replace(make_sweep(model, plane, "cross_entropy"), half=half)
+    coefficients = torch.tensor([(a, b) for a in (-1, 0, 0.5) for b in (0.25, 1)], dtype=torch.float32)
+    found = {}
+    with torch.no_grad():
+        for traced in (False, True):
+            way = runner.Runner(sweep, runner.Strategy(20, channels_last=True, traced=traced), {})
+            way.prepare(inputs, targets)
+            found[traced] = way.run(coefficients)[0]
+    kinds = [str(node.target) for node in way.straight.graph.nodes]
+    assert sum("_convolution_pointwise" in kind for kind in kinds) == 9 and not any("batch_norm" in k for k in kinds)
+    assert sum(kind.endswith("_convolution_pointwise_.binary") for kind in kinds) == 1
+    assert sum("max_pool2d" in kind for kind in kinds) == 1  # of three
+    torch.testing.assert_close(found[True], found[False], rtol=2e-2 if half else 1e-5, atol=0)
 
 
 @pytest.mark.parametrize("name", ["cnn-1", "feedforward-16", "feedforward-4", "rnn"])

@@ -8,7 +8,8 @@
   function say(value) {
     if (!Number.isFinite(value)) return "not finite";
     const [factor, power] = value.toExponential(2).split("e").map(Number);
-    const text = value && (power < -3 || power > 4) ? `${factor}·10^${power}` : String(Number(value.toPrecision(3)));
+    const grouped = { maximumSignificantDigits: 3, useGrouping: "min2" }; // 1230, 12,300
+    const text = value && (power < -3 || power > 4) ? `${factor}·10^${power}` : (value + 0).toLocaleString("en", grouped);
     return text.replaceAll("-", "−");
   }
 

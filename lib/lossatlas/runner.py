@@ -14,6 +14,7 @@ from lossatlas import vectors
 from lossatlas.batches import count
 from lossatlas.compiling import compile_pass, trace_pass
 from lossatlas.dense import OneDNNLinear
+from lossatlas.fusing import fuse
 from lossatlas.losses import Score
 from lossatlas.recurrent import SteppedRNN, steppable
 from lossatlas.vectors import Params
@@ -45,8 +46,8 @@ class Sweep:
 @dataclass(frozen=True)
 class Strategy:
     """How: ``samples`` and grid ``points`` in one pass; standing layers ``cached``; images ``channels_last``;
-    recurrent layers ``stepped``; products by ``onednn``; the pass ``traced`` (its operations
-    called straight, without the modules around them) or ``compiled``; its samples divided between ``threads``."""
+    recurrent layers ``stepped``; products by ``onednn``; the pass ``traced`` (its operations called straight,
+    convolutions fused with what follows them) or ``compiled``; its samples divided between ``threads``."""
 
     samples: int
     points: int = 1
@@ -252,7 +253,7 @@ class Runner:
         done = 0
         for row in rows(coefficients, shared):
             settled = self.settled(row[0, :shared])
-            still = torch.addmv(self.origin, self.steps[:shared].t(), row[0, :shared])
+            still = None if batched else torch.addmv(self.origin, self.steps[:shared].t(), row[0, :shared])
             for group in torch.split(row, self.strategy.points):
                 if batched:
                     vector, own = torch.addmm(self.origin, group, self.steps), group
@@ -272,9 +273,8 @@ class Runner:
         if not (self.strategy.traced or self.strategy.compiled) or not whole:
             return one_pass
         if self.straight is None:
-            self.straight = trace_pass(one_pass, arguments)
-            if self.strategy.compiled:
-                self.straight = compile_pass(self.straight, arguments)
+            traced = trace_pass(one_pass, arguments)
+            self.straight = compile_pass(traced, arguments) if self.strategy.compiled else fuse(traced)
         return self.straight
 
 
