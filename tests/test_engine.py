@@ -14,7 +14,7 @@ from torch import nn
 import lossatlas as la
 from lossatlas import dense, losses, runner, threaded, tuning, vectors
 from lossatlas.batches import blocks
-from networks import DATA, odd_net, plain_loop, table_1
+from networks import DATA, odd_net, plain_loop, slow_request, table_1
 
 
 def make_sweep(model, plane, loss):
@@ -81,9 +81,13 @@ def test_threads_leave_the_number_of_threads_stop_when_told_to_and_count_every_e
         ("cnn-3", {"channels_last": True, "onednn": True, "traced": True}),
         ("feedforward-16-skip", {"cached": True, "onednn": True, "compiled": True}),
         ("feedforward-16-skip", {"onednn": True}),
+        ("feedforward-16-skip", {"cached": True, "onednn": True, "traced": True}),
+        ("feedforward-4", {"onednn": True, "traced": True}),
         ("feedforward-4", {"cached": True, "compiled": True, "points": 5}),
         ("feedforward-4", {"traced": True, "points": 5}),
         ("rnn", {"stepped": True, "onednn": True}),
+        ("rnn", {"stepped": True, "onednn": True, "traced": True}),
+        ("rnn", {"stepped": True, "points": 3, "traced": True}),
         ("rnn", {"stepped": True, "onednn": True, "threads": 2}),
         ("cnn-1", {"cached": True, "channels_last": True, "threads": 3}),
         ("feedforward-4", {"cached": True, "compiled": True, "points": 5, "threads": 2}),
@@ -167,8 +171,6 @@ def test_fused_convolutions_and_maxima_of_windows_give_the_values_of_the_modules
 def test_products_in_bfloat16_stay_near_the_plain_loop_and_are_not_it(name, options):
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this processor has no bfloat16 arithmetic")
-    if name == "rnn" and options:
-        pytest.skip("one-hot inputs cannot be traced")
     model, data = table_1(name)
     plane = la.random_plane(model, seed=1)
     sweep = make_sweep(model, plane, data.loss)
@@ -290,14 +292,14 @@ def test_a_network_that_reads_its_own_weights_is_evaluated_where_its_layers_stan
 
 
 def test_a_pass_that_cannot_be_traced_is_refused_however_many_points_it_holds():
-    model, data = table_1("rnn")
-    sweep = make_sweep(model, la.random_plane(model, layers=["output"]), data.loss)
-    inputs, targets = data.test
+    request = slow_request(pause=0)  # it asks for values
+    sweep = make_sweep(request["model"], request["plane"], "cross_entropy")
+    inputs, targets = request["data"]
     standing, _ = runner.standing_layers(sweep, inputs[:2])
     coefficients = torch.rand(40, 2)
     for traced in (False, True):
-        way = runner.Runner(sweep, runner.Strategy(60, points=30, cached=True, traced=traced), standing)
-        loop = runner.Runner(sweep, runner.Strategy(60), {})
+        way = runner.Runner(sweep, runner.Strategy(40, points=30, cached=True, traced=traced), standing)
+        loop = runner.Runner(sweep, runner.Strategy(40), {})
         with torch.no_grad():
             assert tuning.agrees(way, loop, inputs, targets, coefficients) != traced
 

@@ -10,15 +10,15 @@ from torch.fx import GraphModule
 # PyTorch's own operations for the same refuse to be compiled with weights that change; as operations of ours
 # they are passed through a compiled program as they are.
 _library = torch.library.Library("lossatlas", "DEF")
-_library.define("dense(Tensor inputs, Tensor weight, Tensor? bias) -> Tensor")
+_library.define('dense(Tensor inputs, Tensor weight, Tensor? bias, str then="none") -> Tensor')
 _library.define("dense_add(Tensor inputs, Tensor weight, Tensor other) -> Tensor")
 
 
 @torch.library.impl(_library, "dense", "CPU")
-def _dense(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Inputs of any shape, as rows of the length that the weight takes: (N, k) to (N, m)."""
+def _dense(inputs: Tensor, weight: Tensor, bias: Tensor | None, then: str = "none") -> Tensor:
+    """Inputs of any shape, as rows of the length that the weight takes: (N, k) to (N, m); ``then`` "relu" or others."""
     rows = inputs.reshape(-1, weight.shape[1])
-    return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, then, [], "")
 
 
 @torch.library.impl(_library, "dense_add", "CPU")
@@ -27,7 +27,7 @@ def _dense_add(inputs: Tensor, weight: Tensor, other: Tensor) -> Tensor:
 
 
 @torch.library.register_fake("lossatlas::dense", lib=_library)
-def _dense_shape(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _dense_shape(inputs: Tensor, weight: Tensor, bias: Tensor | None, then: str = "none") -> Tensor:
     return inputs.new_empty((inputs.numel() // weight.shape[1], weight.shape[0]))
 
 

@@ -9,7 +9,9 @@ from torch.fx import GraphModule, Node
 from lossatlas import dense
 
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
-POOLING = (None, None, [], [0, 0], [1, 1], False)  # what max_pool2d takes where it is not told
+# What a dense layer does on its way, and what max_pool2d takes where it is not told.
+AFTER = {aten.relu.default: "relu", aten.sigmoid.default: "sigmoid", aten.tanh.default: "tanh"}
+POOLING = (None, None, [], [0, 0], [1, 1], False)
 
 
 def fuse(traced: GraphModule) -> GraphModule:
@@ -17,8 +19,8 @@ def fuse(traced: GraphModule) -> GraphModule:
 
     Where oneDNN has it, a 2-D convolution takes the batch normalization by running statistics after it into its
     weights (w·γ/√(σ² + ε), Jacob et al., CVPR 2018, equation 14), and does the addition of a shortcut and the ReLU
-    after it on its way. Pooling of channels-last images takes maxima of slices, which needs no indices; a ReLU
-    before it comes after it, where less is left.
+    after it on its way; a dense layer does ReLU, sigmoid or tanh. Pooling of channels-last images takes maxima of
+    slices, which needs no indices; a ReLU before it comes after it, where less is left.
     """
     graph = traced.graph
     for node in graph.find_nodes(op="call_function", target=aten.constant_pad_nd.default):
@@ -30,6 +32,9 @@ def fuse(traced: GraphModule) -> GraphModule:
     for node in graph.find_nodes(op="call_function", target=aten.convolution.default):
         if can_fuse(node):
             fuse_convolution(node)
+    for target in (torch.ops.lossatlas.dense.default, aten.addmm.default):
+        for node in graph.find_nodes(op="call_function", target=target):
+            fuse_dense(node)
     for node in graph.find_nodes(op="call_function", target=aten.max_pool2d_with_indices.default):
         if has_windows(node):
             pool_by_maxima(node)
@@ -40,7 +45,7 @@ def fuse(traced: GraphModule) -> GraphModule:
 
 def can_fuse(convolution: Node) -> bool:
     """Whether oneDNN has this convolution with more to do."""
-    inputs, transposed = convolution.args[0].meta.get("val"), convolution.args[6]
+    inputs, transposed = known(convolution.args[0]), convolution.args[6]
     if inputs is None or inputs.dim() != 4 or transposed:
         return False
     return dense.available(inputs.device, torch.float32) and inputs.dtype in (torch.float32, torch.bfloat16)
@@ -75,6 +80,30 @@ def fuse_convolution(convolution: Node) -> None:
     last.replace_all_uses_with(fused)
 
 
+def fuse_dense(layer: Node) -> None:
+    """Let a product by oneDNN take the function after it; one in lower precision becomes such a product."""
+    rows, weight, bias = layer.args[:3]
+    if layer.target is aten.addmm.default:
+        bias, rows, turned = layer.args
+        seen, added = known(rows), known(bias)
+        lower = seen is not None and seen.device.type == "cpu" and seen.dtype == torch.bfloat16
+        layered = turned.target is aten.t.default and added is not None and added.dim() == 1 and not layer.kwargs
+        if not (lower and layered):
+            return
+        weight = turned.args[0]
+    last = next(filter(None, (only_user(layer, function) for function in AFTER)), layer)
+    with layer.graph.inserting_before(last):
+        arguments = rows, weight, bias, AFTER.get(last.target, "none")
+        fused = layer.graph.call_function(torch.ops.lossatlas.dense.default, arguments)
+    fused.meta = dict(last.meta)
+    last.replace_all_uses_with(fused)
+
+
+def known(node: Node) -> Tensor | None:
+    """What was seen of a result while it was traced: its shape, type and strides."""
+    return node.meta.get("val")
+
+
 def only_user(node: Node, target) -> Node | None:
     """The one operation that takes a result, where it is this one and takes it once, first or as an addend."""
     users = list(node.users)
@@ -85,7 +114,7 @@ def only_user(node: Node, target) -> Node | None:
 
 def alike(a: Node, b: Node) -> bool:
     """Whether two results have one shape and type."""
-    a, b = a.meta.get("val"), b.meta.get("val")
+    a, b = known(a), known(b)
     return isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype
 
 
@@ -110,9 +139,9 @@ def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
     def call(operation, *arguments, **options) -> Node:
         if any(isinstance(given, Node) and given.op != "get_attr" for given in arguments):
             return graph.call_function(operation, arguments, options)
-        known = (getattr(module, given.target) if isinstance(given, Node) else given for given in arguments)
-        name = f"known_{len(module._buffers)}"
-        module.register_buffer(name, operation(*known, **options))
+        values = (getattr(module, given.target) if isinstance(given, Node) else given for given in arguments)
+        name = f"folded_{len(module._buffers)}"
+        module.register_buffer(name, operation(*values, **options))
         return graph.get_attr(name)
 
     def full(node: Node) -> Node:
@@ -125,7 +154,7 @@ def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
     shift = call(aten.mul.Tensor, shift, scale)
     shift = shift if beta is None else call(aten.add.Tensor, shift, beta)
     scaled = call(aten.mul.Tensor, full(weight), call(aten.view.default, scale, [-1, 1, 1, 1]))
-    dtype = norm.args[0].meta["val"].dtype
+    dtype = known(norm.args[0]).dtype
     if dtype == torch.float32:
         return scaled, shift
     return tuple(call(aten._to_copy.default, node, dtype=dtype) for node in (scaled, shift))
@@ -134,7 +163,7 @@ def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
 def has_windows(pool: Node) -> bool:
     """Whether a pooling takes channels-last images apart into windows, and nobody asks where the maxima were."""
     inputs, kernel, stride, padding, dilation, ceil = (*pool.args, *POOLING[len(pool.args) :])
-    image = inputs.meta.get("val")
+    image = known(inputs)
     if image is None or image.device.type != "cpu" or image.dim() != 4 or image.shape[1] == 1 or pool.kwargs:
         return False
     plain = not any(padding) and set(dilation) == {1} and not ceil and list(stride or kernel) == list(kernel)
@@ -150,7 +179,7 @@ def pool_by_maxima(pool: Node) -> None:
     found = source.args[0] if relu else source
     with graph.inserting_before(result):
         for axis, size in enumerate(kernel, start=2):
-            end = source.meta["val"].shape[axis] // size * size
+            end = known(source).shape[axis] // size * size
             slices = [graph.call_function(aten.slice.Tensor, (found, axis, i, end, size)) for i in range(size)]
             found = slices[0]
             for other in slices[1:]:

@@ -100,8 +100,8 @@ class CharacterRNN(nn.Module):
         self.output = nn.Linear(hidden, vocabulary)
 
     def forward(self, characters: Tensor) -> Tensor:
-        one_hot = F.one_hot(characters, self.vocabulary).to(self.recurrent.weight_hh_l0.dtype)
-        states, _ = self.recurrent(one_hot)
+        codes = torch.eye(self.vocabulary, dtype=self.recurrent.weight_hh_l0.dtype, device=characters.device)
+        states, _ = self.recurrent(F.embedding(characters, codes))  # one-hot
         return self.output(states).transpose(1, 2)
 
 

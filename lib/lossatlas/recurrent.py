@@ -12,10 +12,9 @@ from lossatlas import dense
 class SteppedRNN(nn.Module):
     """The same function as a one-layer, one-way tanh ``nn.RNN``, with the same parameter names.
 
-    One product a step instead of a general kernel, and ``tanh(x)/2 = σ(2x) − ½``, whose logistic function is
-    several times faster than tanh on a CPU: what goes from step to step is half of the state. Where the inputs are
-    known to be one-hot, ``codes`` (L, N) holds which (else it is empty), and the product with the input weights
-    becomes a lookup of rows.
+    One product a step instead of a general kernel, and ``tanh(x) = 2σ(2x) − 1``, whose logistic function is
+    several times faster than tanh on a CPU. Where the inputs are known to be one-hot, ``codes`` (L, N) holds which
+    (else it is empty), and the product with the input weights becomes a lookup of rows.
     """
 
     def __init__(self, layer: nn.RNN, *, onednn: bool = False):
@@ -28,21 +27,25 @@ class SteppedRNN(nn.Module):
 
     def forward(self, inputs: Tensor, initial: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """States at every step and the last one, shaped as ``nn.RNN`` returns them."""
-        weights, recurrent = self.weight_ih_l0.t(), 4 * self.weight_hh_l0
+        weights, recurrent = self.weight_ih_l0.t(), 2 * self.weight_hh_l0
         bias = self.bias_ih_l0 + self.bias_hh_l0 if hasattr(self, "bias_ih_l0") else 0.0
         if len(self.codes):
             table = 2 * (weights + bias)
             doubled = (F.embedding(codes, table) for codes in self.codes)  # one step at a time stays in the cache
-            samples = self.codes.shape[1]
+            length, samples = self.codes.shape
         else:
             doubled = 2 * (self.time_first(inputs) @ weights + bias)
-            samples = doubled.shape[1]
-        half = weights.new_zeros(samples, self.hidden_size) if initial is None else initial[0] / 2
-        halves = []
-        for step in doubled:
-            half = torch.sigmoid(dense.product(half, recurrent, step, onednn=self.onednn)).sub_(0.5)
-            halves.append(half)
-        return torch.stack(halves, dim=1 if self.batch_first else 0).mul_(2), 2 * half[None]
+            length, samples = doubled.shape[:2]
+        state = weights.new_zeros(samples, self.hidden_size) if initial is None else initial[0]
+        below, states = weights.new_tensor(-1.0), None
+        for t, step in enumerate(doubled):
+            gate = torch.sigmoid(dense.product(state, recurrent, step, onednn=self.onednn))
+            state = torch.add(below, gate, alpha=2)
+            if states is None:
+                shape = (samples, length) if self.batch_first else (length, samples)
+                states = state.new_empty(*shape, self.hidden_size)
+            states.select(1 if self.batch_first else 0, t).copy_(state)  # while it is in the cache
+        return states, state[None]
 
     def time_first(self, inputs: Tensor) -> Tensor:
         """Inputs as (L, N, features)."""
