@@ -24,7 +24,7 @@ import xarray as xr
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lossatlas as la
-from lossatlas.files import written_whole
+from lossatlas._files import written_whole
 from machine import describe, rates
 from peaks import peaks
 from peers import all_at_once, loop_of_128, loss_landscapes

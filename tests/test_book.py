@@ -273,7 +273,7 @@ def test_progress_bars_are_shown_by_the_build_and_not_on_the_page(book, capsys, 
     monkeypatch.setattr(console, "REPORT_EVERY", 0.3)
     code = """
 import time
-from lossatlas.progress import bar
+from lossatlas._progress import bar
 with bar(total=10, description="surface", unit="point") as shown:
     for _ in range(10):
         time.sleep(0.3)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lossatlas import evidence
-from lossatlas.tables import Table, number
+from lossatlas._text import Table, number
 
 numbers = st.floats(-100, 100).map(lambda x: round(x, 3))
 

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from lossatlas.progress import bar
+from lossatlas._progress import bar
 
 
 def test_a_bar_can_be_sent_to_a_file(tmp_path, monkeypatch, capsys):
@@ -18,7 +18,7 @@ def test_a_bar_is_silent_on_request_and_by_the_environment(capsys):
     with bar(total=2, description="quiet", unit=" points", show=False) as running:
         running.update(2)
     assert capsys.readouterr() == ("", "")
-    code = "from lossatlas.progress import bar\nwith bar(total=1, description='x', unit='') as b: b.update()"
+    code = "from lossatlas._progress import bar\nwith bar(total=1, description='x', unit='') as b: b.update()"
     said = subprocess.run(
         [sys.executable, "-c", code], env={"TQDM_DISABLE": "1", "PATH": ""}, capture_output=True, text=True, check=True
     )

@@ -6,7 +6,8 @@ import torch
 import xarray as xr
 
 import lossatlas as la
-from lossatlas import evidence, files, vectors
+from lossatlas import evidence, vectors
+from lossatlas import _files
 from lossatlas import study as rooms
 from lossatlas.study import Condition, Slice, Study
 from lossatlas.training import Recipe
@@ -104,7 +105,7 @@ def test_a_notebook_in_its_own_folder_finds_the_results_of_the_project(study, tm
     study.publish([], answer="yes")
     (tmp_path / "book").mkdir()
     monkeypatch.chdir(tmp_path / "book")
-    monkeypatch.setattr(files, "PROJECT", tmp_path.parent)
+    monkeypatch.setattr(_files, "PROJECT", tmp_path.parent)
     assert Study("test", results=tmp_path.name).store.root == study.store.root
     assert rooms.answers(tmp_path.name) == {"test": "yes"}
     mine = tmp_path / "book" / tmp_path.name / "test"

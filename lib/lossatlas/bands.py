@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from lossatlas.effects import mean_interval
 from lossatlas.style import QUIET
-from lossatlas.tables import number
+from lossatlas._text import number
 
 NEXT_TO_ZERO = 1e-3  # of the smallest value: where a band that reaches zero ends, below a logarithmic axis
 ANY = (-np.inf, np.inf)

@@ -26,7 +26,7 @@ from lossatlas.style import (
     styled,
     value_label,
 )
-from lossatlas.tables import interval_text, number, spoken
+from lossatlas._text import interval_text, number, spoken
 
 DASHES = ("-", "--", ":", "-.")
 MOST = 200  # points of a training curve; between more of them dashes run together

@@ -7,7 +7,7 @@ import xarray as xr
 
 from lossatlas.grids import grid_values
 from lossatlas.style import LETTERS, sentence, value_label
-from lossatlas.tables import number
+from lossatlas._text import number
 
 
 def describe(surface: xr.Dataset, *, variable: str = "loss") -> str:

@@ -16,7 +16,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from lossatlas.scale import BEYOND, Scale
 from lossatlas.style import HOLE, INK, LETTERS, PATH, QUIET, axis_label
-from lossatlas.tables import number
+from lossatlas._text import number
 
 BANDS = 96  # steps of the filled colours
 DARK = 0.62  # of the scale: up to here the colours are dark, and what is drawn on them is white

@@ -21,7 +21,7 @@ from lossatlas.effects import (
     trend,
     variance_components,
 )
-from lossatlas.tables import Table, interval_text, number, spoken
+from lossatlas._text import Table, interval_text, number, spoken
 from lossatlas.wording import changes_in_words, in_words, spread_in_words, trends_in_words
 
 __all__ = [

@@ -19,7 +19,7 @@ from lossatlas.drawing import draw_contour, draw_path, draw_surface3d, shape
 from lossatlas.scale import Scale
 from lossatlas.scatter import scatter
 from lossatlas.style import LETTERS, Picture, axis_label, canvas, figure_html, finish, styled, value_label
-from lossatlas.tables import number
+from lossatlas._text import number
 
 __all__ = [
     "contour",

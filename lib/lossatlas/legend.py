@@ -8,7 +8,7 @@ import xarray as xr
 from lossatlas import geometry
 from lossatlas.relief import Frame, Grid
 from lossatlas.stage import TALL, Label
-from lossatlas.tables import number
+from lossatlas._text import number
 
 
 def labels(grid: Grid, frame: Frame) -> list[Label]:

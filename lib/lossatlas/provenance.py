@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import xarray as xr
 
-from lossatlas.tables import Table, number
+from lossatlas._text import Table, number
 
 HEADERS = ("Condition", "Surfaces", "Seeds", "Samples", "Seconds", "Computed")
 

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from lossatlas.files import PROJECT, set_aside, written_whole
+from lossatlas._files import PROJECT, set_aside, written_whole
 from lossatlas.sources import FILES, CorruptFile, Files
 
 

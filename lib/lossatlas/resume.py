@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from lossatlas.files import written_whole
+from lossatlas._files import written_whole
 from lossatlas.runner import Strategy
 
 FORMAT = "lossatlas evaluation, version 1"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lossatlas.bands import quiet_grid
 from lossatlas.evidence import by_condition, trend
 from lossatlas.style import COLOURS, MARKS, canvas, finish, sentence, styled
-from lossatlas.tables import interval_text, number, spoken
+from lossatlas._text import interval_text, number, spoken
 
 
 @styled

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lossatlas.files import set_aside, written_whole
+from lossatlas._files import set_aside, written_whole
 from lossatlas.vectors import Params
 
 

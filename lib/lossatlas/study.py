@@ -15,9 +15,9 @@ from torch import nn
 from lossatlas import directions
 from lossatlas.datasets import Dataset, fixed_sample, load_dataset
 from lossatlas.evidence import Verdict, from_records, to_records
-from lossatlas.files import in_project, write_whole
+from lossatlas._files import in_project, write_whole
 from lossatlas.models import build_model
-from lossatlas.progress import bar as progress_bar
+from lossatlas._progress import bar as progress_bar
 from lossatlas.store import Store, jsonable
 from lossatlas.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
 from lossatlas.training import Recipe, Run, fit

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lossatlas import vectors
 from lossatlas.datasets import Dataset
 from lossatlas.losses import make_score
-from lossatlas.progress import bar as progress_bar
+from lossatlas._progress import bar as progress_bar
 from lossatlas.vectors import Params
 
 OPTIMIZERS = ("sgd", "adam")

@@ -18,7 +18,7 @@ from lossatlas import stage, track
 from lossatlas.downloads import offer
 from lossatlas.provenance import facts
 from lossatlas.stage import CLIPPED, COLOURS, SIZE, TALL, Label, Part
-from lossatlas.tables import number
+from lossatlas._text import number
 
 if TYPE_CHECKING:
     from lossatlas.scenes import Scene

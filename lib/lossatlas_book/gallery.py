@@ -106,7 +106,7 @@ def _thumbnail(picture: Path, book: Path) -> tuple[int, int, str]:
     """A small copy of a picture: its size, and its address in the site."""
     from PIL import Image
 
-    from lossatlas.files import write_whole
+    from lossatlas._files import write_whole
 
     with Image.open(picture) as opened:
         small = opened.resize((WIDTH, round(WIDTH * opened.height / opened.width)), Image.Resampling.LANCZOS)

@@ -29,7 +29,7 @@ def publish_files(notebook: NotebookNode, source: Path | str, *, page: str) -> N
     `_static/files/NAME`, named as their link says or after their content. A picture whose numbers do not say how
     they were made (they were measured on many results) refers to the page's table of them.
     """
-    from lossatlas.files import write_whole  # here, because the library takes seconds to import
+    from lossatlas._files import write_whole  # here, because the library takes seconds to import
 
     up = "../" * (len(PurePosixPath(page).parts) - 1)
     tables = any('class="la-provenance"' in text for _, _, text in html_outputs(notebook))

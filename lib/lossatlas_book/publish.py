@@ -39,7 +39,7 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
     Returns the ids of the scenes, in the order of the page. Scenes that were published before are left as
     they are. Raises ValueError for a scene that does not carry both of its parts.
     """
-    from lossatlas.files import write_whole  # here, because the library takes seconds to import
+    from lossatlas._files import write_whole  # here, because the library takes seconds to import
 
     up = "../" * (len(PurePosixPath(page).parts) - 1)
     found: list[str] = []
@@ -98,7 +98,7 @@ def publish_viewer(static: Path | str) -> Path:
     """
     from trame_vtk.tools.vtksz2html import HTML_VIEWER_PATH
 
-    from lossatlas.files import write_whole
+    from lossatlas._files import write_whole
 
     page = Path(HTML_VIEWER_PATH).read_text(encoding="utf-8")
     module = re.search(r'<script type="module">(.*?)</script>', page, re.DOTALL)

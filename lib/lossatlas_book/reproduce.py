@@ -141,7 +141,7 @@ def paired(before: Sequence[Verdict], now: Sequence[Verdict]) -> list[tuple[Verd
 
 
 def _verdict(verdict: Verdict | None) -> str:
-    from lossatlas.tables import interval_text
+    from lossatlas._text import interval_text
 
     if verdict is None:
         return "not judged"

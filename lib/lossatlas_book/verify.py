@@ -125,7 +125,7 @@ def _training(study: Study, stored: Sequence[Stored], *, limit: float) -> list[s
 
 
 def _repeat_lines(repeats: Sequence[Repeat]) -> list[str]:
-    from lossatlas.tables import number
+    from lossatlas._text import number
 
     rows = [("measure", "stored", "again", f"99% interval for one more seed, from {repeats[0].seeds}", "")]
     for row in repeats:
