@@ -10,8 +10,8 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
-from lossatlas import datasets, decoding, rawfiles
-from lossatlas.datasets import DATASETS, DatasetUnavailable, fixed_sample, load_dataset
+from lossatlas import datasets
+from lossatlas.datasets import DATASETS, DatasetUnavailable, cache, fixed_sample, formats, load_dataset
 
 # --- scaling and splitting --------------------------------------------------------------------------------
 
@@ -20,7 +20,7 @@ def test_seismic_bumps_is_scaled_as_documented():
     rows = (
         b"a,b,W,20000,500,-50,25,c,7,1,2,3,4,5,6,8,15000,10000,1\nd,a,N,100000,1000,100,-100,a,0,0,0,0,0,0,0,0,0,0,0\n"
     )
-    inputs, targets = decoding.decode_seismic(rows)
+    inputs, targets = formats.decode_seismic(rows)
     expected = [
         [0, 1, 0, 0.2, 0.5, -0.5, 0.25, 2, 7, 1, 2, 3, 4, 5, 6, 8, 1.5, 1.0],
         [3, 0, 1, 1.0, 1.0, 1.0, -1.0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -198,7 +198,7 @@ def test_real_seismic_bumps():
         32,
     )  # the shuffle of seed 0, as data/README says
 
-    contents, _ = rawfiles.find_files("seismic-bumps")
+    contents, _ = cache.find_files("seismic-bumps")
     first = contents["seismic-bumps.arff"].decode().splitlines()[0].split(",")
     assert first[:4] == ["a", "a", "N", "15180"]
     row = torch.tensor([0, 0, 1, 0.1518, 0.048, -0.72, -0.72, 0, *[0] * 10])
@@ -209,7 +209,7 @@ def test_real_seismic_bumps():
 def test_real_shakespeare():
     data = real("shakespeare", sequence_length=30)
     assert len(data.classes) == 65 and list(data.classes) == sorted(data.classes)
-    contents, _ = rawfiles.find_files("shakespeare")
+    contents, _ = cache.find_files("shakespeare")
     text = contents["tinyshakespeare.txt"].decode("ascii")
     cut = len(text) * 9 // 10
     for (inputs, targets), part in ((data.train, text[:cut]), (data.test, text[cut:])):

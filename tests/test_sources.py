@@ -20,8 +20,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lossatlas import decoding, rawfiles, sources
-from lossatlas.datasets import DatasetUnavailable, load_dataset
+from lossatlas.datasets import DatasetUnavailable, cache, formats, load_dataset, sources
 
 # --- handmade files ---------------------------------------------------------------------------------------
 
@@ -88,32 +87,32 @@ def write(folder: Path, contents: dict[str, bytes]) -> None:
 @pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 5, 3)])
 def test_idx_files_are_decoded(shape):
     array = images(*shape)
-    np.testing.assert_array_equal(decoding.decode_idx(idx(array)), array)
+    np.testing.assert_array_equal(formats.decode_idx(idx(array)), array)
 
 
 def test_an_idx_file_of_another_type_is_refused():
     with pytest.raises(ValueError, match="unsigned bytes"):
-        decoding.decode_idx(b"\0\0\x0d\x01\0\0\0\x01abcd")
+        formats.decode_idx(b"\0\0\x0d\x01\0\0\0\x01abcd")
 
 
 def test_a_png_becomes_the_binary_layout_of_cifar10():
     pictures = images(4, 32, 32, 3)  # image, row, column, colour
     png = io.BytesIO()
     Image.fromarray(pictures.reshape(4, 1024, 3)).save(png, "PNG")
-    batch = decoding.cifar_form(png.getvalue(), [3, 0, 9, 1])
+    batch = formats.cifar_form(png.getvalue(), [3, 0, 9, 1])
     expected = b"".join(
         bytes([label]) + b"".join(picture[:, :, colour].tobytes() for colour in range(3))
         for label, picture in zip([3, 0, 9, 1], pictures, strict=True)
     )
     assert batch == expected
-    decoded, labels = decoding.decode_cifar(batch)
+    decoded, labels = formats.decode_cifar(batch)
     np.testing.assert_array_equal(decoded[2, 1], pictures[2, :, :, 1])
     assert labels.tolist() == [3, 0, 9, 1]
 
 
 def test_arff_rows_survive_comments_blanks_and_line_endings():
-    rows = decoding.arff_form(ARFF.encode())
-    assert rows == decoding.arff_form(ARFF.replace("\r\n", "\n").rstrip().encode()) == decoding.arff_form(rows)
+    rows = formats.arff_form(ARFF.encode())
+    assert rows == formats.arff_form(ARFF.replace("\r\n", "\n").rstrip().encode()) == formats.arff_form(rows)
     assert rows.count(b"\n") == 2 and rows.startswith(b"a,b,W,20000")
 
 
@@ -234,15 +233,15 @@ def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        rawfiles._keep({"file": b"new"}, tmp_path)
+        cache._keep({"file": b"new"}, tmp_path)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
 
 
 def test_a_reader_never_meets_a_half_written_file(tmp_path):
     contents = {"file": bytes(1_000_000)}
-    rawfiles._keep(contents, tmp_path)
+    cache._keep(contents, tmp_path)
     writers = [
-        threading.Thread(target=lambda: [rawfiles._keep(contents, tmp_path) for _ in range(30)]) for _ in range(2)
+        threading.Thread(target=lambda: [cache._keep(contents, tmp_path) for _ in range(30)]) for _ in range(2)
     ]
     for writer in writers:
         writer.start()
@@ -308,7 +307,7 @@ def test_cifar10_from_npm_and_from_torchvision_agree(programs, tmp_path):
     batches = sources._cifar10_npm(tmp_path / "work")
     assert list(batches) == list(sources.CIFAR10) and len(batches["test_batch.bin"]) == 2 * 3073
     assert batches == sources._cifar_batches(tmp_path, Images)
-    decoded, targets = decoding.decode_cifar(batches["data_batch_3.bin"])
+    decoded, targets = formats.decode_cifar(batches["data_batch_3.bin"])
     assert targets.tolist() == labels[4:6]
     np.testing.assert_array_equal(decoded, pictures[4:6].transpose(0, 3, 1, 2))
 

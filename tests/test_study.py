@@ -6,8 +6,7 @@ import torch
 import xarray as xr
 
 import lossatlas as la
-from lossatlas import evidence, vectors
-from lossatlas import _files
+from lossatlas import _files, evidence, vectors
 from lossatlas import study as rooms
 from lossatlas.study import Condition, Slice, Study
 from lossatlas.training import Recipe

@@ -1,6 +1,6 @@
 """Loss landscapes of neural networks: directions, surfaces, and what they mean."""
 
-from lossatlas.datasets import DATASETS, Dataset, DatasetUnavailable, fixed_sample, load_dataset
+from lossatlas.datasets.load import DATASETS, Dataset, DatasetUnavailable, fixed_sample, load_dataset
 from lossatlas.directions import (
     Line,
     Plane,

@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lossatlas._text import interval_text, number, spoken
 from lossatlas.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
 from lossatlas.evidence import by_condition, mean_interval, possible
 from lossatlas.geometry import MEASURES
@@ -26,7 +27,6 @@ from lossatlas.style import (
     styled,
     value_label,
 )
-from lossatlas._text import interval_text, number, spoken
 
 DASHES = ("-", "--", ":", "-.")
 MOST = 200  # points of a training curve; between more of them dashes run together

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from lossatlas._text import number
 from lossatlas.grids import grid_values
 from lossatlas.style import LETTERS, sentence, value_label
-from lossatlas._text import number
 
 
 def describe(surface: xr.Dataset, *, variable: str = "loss") -> str:

@@ -9,6 +9,7 @@ from numbers import Real
 
 import numpy as np
 
+from lossatlas._text import Table, interval_text, number, spoken
 from lossatlas.effects import (
     LEVEL,
     Effect,
@@ -21,7 +22,6 @@ from lossatlas.effects import (
     trend,
     variance_components,
 )
-from lossatlas._text import Table, interval_text, number, spoken
 from lossatlas.wording import changes_in_words, in_words, spread_in_words, trends_in_words
 
 __all__ = [

@@ -13,13 +13,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lossatlas._text import number
 from lossatlas.curves import curve_against, dots, histograms, loss_curves, profile
 from lossatlas.description import describe
 from lossatlas.drawing import draw_contour, draw_path, draw_surface3d, shape
 from lossatlas.scale import Scale
 from lossatlas.scatter import scatter
 from lossatlas.style import LETTERS, Picture, axis_label, canvas, figure_html, finish, styled, value_label
-from lossatlas._text import number
 
 __all__ = [
     "contour",

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 
 from lossatlas import geometry
+from lossatlas._text import number
 from lossatlas.relief import Frame, Grid
 from lossatlas.stage import TALL, Label
-from lossatlas._text import number
 
 
 def labels(grid: Grid, frame: Frame) -> list[Label]:

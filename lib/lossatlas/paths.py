@@ -16,7 +16,7 @@ import xarray as xr
 from torch import nn
 
 from lossatlas import vectors
-from lossatlas.datasets import fixed_sample
+from lossatlas.datasets.load import fixed_sample
 from lossatlas.directions import Plane, normalize_direction, pca_plane, random_direction
 from lossatlas.losses import make_score
 from lossatlas.models import build_model

@@ -13,11 +13,11 @@ import xarray as xr
 from torch import nn
 
 from lossatlas import directions
-from lossatlas.datasets import Dataset, fixed_sample, load_dataset
-from lossatlas.evidence import Verdict, from_records, to_records
 from lossatlas._files import in_project, write_whole
-from lossatlas.models import build_model
 from lossatlas._progress import bar as progress_bar
+from lossatlas.datasets.load import Dataset, fixed_sample, load_dataset
+from lossatlas.evidence import Verdict, from_records, to_records
+from lossatlas.models import build_model
 from lossatlas.store import Store, jsonable
 from lossatlas.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
 from lossatlas.training import Recipe, Run, fit

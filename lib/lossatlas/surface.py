@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from lossatlas import batches, losses, vectors
 from lossatlas import resume as resuming
+from lossatlas._progress import bar as progress_bar
 from lossatlas.devices import pick_device, provenance
 from lossatlas.directions import Line, Plane
 from lossatlas.engine import Here, Work, run
 from lossatlas.normalization import check_batch_norm, check_batches, use_batch_statistics
 from lossatlas.precision import arithmetic, precision_error
-from lossatlas._progress import bar as progress_bar
 from lossatlas.runner import Sweep
 from lossatlas.sampling import run_adaptively
 

@@ -13,9 +13,9 @@ import xarray as xr
 from torch import Tensor, nn
 
 from lossatlas import vectors
-from lossatlas.datasets import Dataset
-from lossatlas.losses import make_score
 from lossatlas._progress import bar as progress_bar
+from lossatlas.datasets.load import Dataset
+from lossatlas.losses import make_score
 from lossatlas.vectors import Params
 
 OPTIMIZERS = ("sgd", "adam")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from lossatlas.datasets import DatasetUnavailable
+from lossatlas.datasets.load import DatasetUnavailable
 from lossatlas.paths import PathSlice, compute_surface_under
 from lossatlas.precision import in_last_digits
 from lossatlas.store import Store

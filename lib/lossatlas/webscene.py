@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossatlas import stage, track
+from lossatlas._text import number
 from lossatlas.downloads import offer
 from lossatlas.provenance import facts
 from lossatlas.stage import CLIPPED, COLOURS, SIZE, TALL, Label, Part
-from lossatlas._text import number
 
 if TYPE_CHECKING:
     from lossatlas.scenes import Scene

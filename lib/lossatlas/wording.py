@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossatlas.effects import LEVEL, Trend, holm, variance_components
 from lossatlas._text import interval_text, listed, number, spoken
+from lossatlas.effects import LEVEL, Trend, holm, variance_components
 
 if TYPE_CHECKING:
     from lossatlas.evidence import Verdict

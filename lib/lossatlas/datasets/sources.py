@@ -25,8 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lossatlas.decoding import arff_form, cifar_form
 from lossatlas._progress import bar
+from lossatlas.datasets.formats import arff_form, cifar_form
 
 CONNECT_SECONDS = 10  # an official host that does not answer must not hold up the mirrors behind it
 COMMAND_SECONDS = 900  # the largest package has 139 MB

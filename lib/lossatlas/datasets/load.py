@@ -1,6 +1,6 @@
 """Datasets as tensors in memory: how they are scaled and split, and what they are trained with.
 
-Where their files come from is :mod:`lossatlas.rawfiles`; digits and breast-cancer come with scikit-learn.
+Where their files come from is :mod:`lossatlas.datasets.cache`; digits and breast-cancer come with scikit-learn.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.decoding import decode_cifar, decode_idx, decode_seismic
-from lossatlas.rawfiles import DatasetUnavailable, find_files
+from lossatlas.datasets.cache import DatasetUnavailable, find_files
+from lossatlas.datasets.formats import decode_cifar, decode_idx, decode_seismic
 
 __all__ = ["DATASETS", "Dataset", "DatasetUnavailable", "fixed_sample", "load_dataset"]
 
@@ -61,7 +61,7 @@ def load_dataset(name: str, *, sequence_length: int | None = None, root: str | P
 
     ``sequence_length``: L, for shakespeare only (default 45). ``root``: the folder of the cache (default:
     ``data/raw`` of the project, or of the working directory for a package installed without one). Files come
-    from there, from the folders of ``LOSSATLAS_DATA``, or from the network (`lossatlas.rawfiles`).
+    from there, from the folders of ``LOSSATLAS_DATA``, or from the network (`lossatlas.datasets.cache`).
     Raises ValueError for an unknown name or a sequence length that does not fit, DatasetUnavailable where no
     source answers.
     """

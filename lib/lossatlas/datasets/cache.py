@@ -1,7 +1,7 @@
 """The files of a dataset: looked for, checked, kept.
 
 In this order: the cache ``data/raw/<name>/``; each folder of the environment variable ``LOSSATLAS_DATA``; the
-official source; mirrors in package indexes (:mod:`lossatlas.sources`). A source has all files of a dataset or
+official source; mirrors in package indexes (:mod:`lossatlas.datasets.sources`). A source has all files of a dataset or
 counts as failed. What comes over the network is kept in the cache and checked again on every load. Files in a
 ``LOSSATLAS_DATA`` folder are checked and read where they are: never copied, renamed or removed.
 """
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lossatlas._files import PROJECT, set_aside, written_whole
-from lossatlas.sources import FILES, CorruptFile, Files
+from lossatlas.datasets.sources import FILES, CorruptFile, Files
 
 
 class DatasetUnavailable(RuntimeError):
