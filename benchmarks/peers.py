@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lossatlas.losses import make_score
+from lossatlas.networks.losses import make_score
 from workloads import Case
 
 

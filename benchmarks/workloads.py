@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import lossatlas as la
-from lossatlas import losses, runner
+from lossatlas import runner
 from lossatlas.directions import Plane
+from lossatlas.networks import losses
 
 STEPS = 150  # of Adam, so that the surface is that of a network which has learned something
 BATCH = 64

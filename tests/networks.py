@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from lossatlas import random_plane
-from lossatlas.losses import make_score
-from lossatlas.models import MODELS, build_model
+from lossatlas.networks.losses import make_score
+from lossatlas.networks.models import MODELS, build_model
 
 
 def made_up_data(shape, *, classes=10, loss="cross_entropy", n=60, length=None, seed=0):

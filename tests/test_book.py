@@ -323,7 +323,7 @@ from pathlib import Path
 import time
 from lossatlas import evidence
 from lossatlas.study import Condition, Slice, Study
-from lossatlas.training import Recipe
+from lossatlas.networks.training import Recipe
 
 study = Study("storing", results=results, progress=False)
 small = Condition("small", "digits", "feedforward", Recipe(epochs=1), {"depth": 2, "width": 4})

@@ -39,7 +39,7 @@ def asked(monkeypatch):
 
 def local(asked, strategy):
     """The values of this process, by the same strategy and with the workers' one thread."""
-    from lossatlas.losses import make_score
+    from lossatlas.networks.losses import make_score
     from lossatlas.surface import make_sweep
 
     points = torch.cartesian_prod(*[torch.tensor(GRID, dtype=torch.float32)] * 2)

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import lossatlas as la
-from lossatlas import dense, losses, runner, threaded, tuning, vectors
+from lossatlas import dense, runner, threaded, tuning, vectors
 from lossatlas.batches import blocks
+from lossatlas.networks import losses
 from networks import DATA, odd_net, plain_loop, slow_request, table_1
 
 

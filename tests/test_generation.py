@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from lossatlas.generation import sample_text
-from lossatlas.models import CharacterRNN
+from lossatlas.networks.models import CharacterRNN
+from lossatlas.networks.text_sampling import sample_text
 
 LETTERS = tuple("abcd")
 

@@ -8,7 +8,7 @@ import torch
 
 import lossatlas as la
 from lossatlas import engine
-from lossatlas.losses import make_score
+from lossatlas.networks.losses import make_score
 from lossatlas.runner import Strategy
 from lossatlas.surface import make_sweep
 from networks import odd_net, plain_loop, table_1

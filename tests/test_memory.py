@@ -12,8 +12,8 @@ from torch import nn
 
 import lossatlas as la
 import peaks
-from lossatlas.losses import make_score
 from lossatlas.memory import Bound, peak_bytes
+from lossatlas.networks.losses import make_score
 from lossatlas.runner import Sweep
 from lossatlas.tuning import PASS_SAMPLES
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lossatlas import vectors
-from lossatlas.models import MODELS, FeedForward, build_model
+from lossatlas.networks.models import MODELS, FeedForward, build_model
 from networks import DATA, made_up_data, table_1
 
 

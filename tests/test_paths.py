@@ -8,9 +8,9 @@ import xarray as xr
 import lossatlas as la
 from lossatlas import figures, paths, vectors
 from lossatlas import study as rooms
+from lossatlas.networks.training import Recipe
 from lossatlas.paths import PLANES, PathSlice
 from lossatlas.study import Condition, Study
-from lossatlas.training import Recipe
 
 WALKED = Condition(
     "two layers",

@@ -226,7 +226,7 @@ def test_chunks_hold_every_point_once_and_keep_passes_as_they_are(points, second
 def test_chunks_and_one_pass_give_the_same_bits(asked):
     """What local, resumed and distributed runs rest on."""
     model, plane, data = asked["model"], asked["plane"], asked["data"]
-    from lossatlas.losses import make_score
+    from lossatlas.networks.losses import make_score
     from lossatlas.surface import make_sweep
 
     points = torch.cartesian_prod(torch.linspace(-1, 1, 7), torch.linspace(-1, 1, 7))

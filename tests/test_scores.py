@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lossatlas.scores import SCORES, classification_scores
+from lossatlas.networks.classification import SCORES, classification_scores
 
 
 class Fixed(nn.Module):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from lossatlas import vectors
-from lossatlas.training import Recipe, fit
+from lossatlas.networks.training import Recipe, fit
 from networks import made_up_data, table_1
 
 

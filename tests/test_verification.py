@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from lossatlas import geometry, paths, repetition, verification
 from lossatlas import study as rooms
+from lossatlas.networks.training import Recipe
 from lossatlas.study import Condition, Slice, Study
-from lossatlas.training import Recipe
 from lossatlas_book import verify
 from lossatlas_book.console import Failure
 

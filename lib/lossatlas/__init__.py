@@ -11,9 +11,9 @@ from lossatlas.directions import (
     random_plane,
     weight_layers,
 )
-from lossatlas.models import MODELS, build_model
+from lossatlas.networks.models import MODELS, build_model
+from lossatlas.networks.training import Recipe, Run, fit
 from lossatlas.surface import evaluate
-from lossatlas.training import Recipe, Run, fit
 from lossatlas.trajectory import project
 
 __all__ = [

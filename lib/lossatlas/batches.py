@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from lossatlas import losses
+from lossatlas.networks import losses
 
 BLOCK_SAMPLES = 8192  # samples held in one block, and the largest pass
 

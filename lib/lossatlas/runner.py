@@ -15,7 +15,7 @@ from lossatlas.batches import count
 from lossatlas.compiling import compile_pass, trace_pass
 from lossatlas.dense import OneDNNLinear
 from lossatlas.fusing import fuse
-from lossatlas.losses import Score
+from lossatlas.networks.losses import Score
 from lossatlas.recurrent import SteppedRNN, steppable
 from lossatlas.vectors import Params
 

@@ -17,10 +17,10 @@ from lossatlas._files import in_project, write_whole
 from lossatlas._progress import bar as progress_bar
 from lossatlas.datasets.load import Dataset, fixed_sample, load_dataset
 from lossatlas.evidence import Verdict, from_records, to_records
-from lossatlas.models import build_model
+from lossatlas.networks.models import build_model
+from lossatlas.networks.training import Recipe, Run, fit
 from lossatlas.store import Store, jsonable
 from lossatlas.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
-from lossatlas.training import Recipe, Run, fit
 from lossatlas.vectors import Params
 
 TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
@@ -138,7 +138,7 @@ class Study:
         return run
 
     def history(self, condition: Condition, seed: int) -> xr.Dataset:
-        """Losses over the epochs of one training run (see :class:`lossatlas.training.Run`)."""
+        """Losses over the epochs of one training run (see :class:`lossatlas.networks.training.Run`)."""
         request = self._request(condition, seed)
         return self.store.result(f"history-{condition.name}", request, lambda: self.train(condition, seed).history)
 

@@ -16,12 +16,13 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from lossatlas import batches, losses, vectors
+from lossatlas import batches, vectors
 from lossatlas import resume as resuming
 from lossatlas._progress import bar as progress_bar
 from lossatlas.devices import pick_device, provenance
 from lossatlas.directions import Line, Plane
 from lossatlas.engine import Here, Work, run
+from lossatlas.networks import losses
 from lossatlas.normalization import check_batch_norm, check_batches, use_batch_statistics
 from lossatlas.precision import arithmetic, precision_error
 from lossatlas.runner import Sweep

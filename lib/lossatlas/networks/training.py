@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lossatlas import vectors
 from lossatlas._progress import bar as progress_bar
 from lossatlas.datasets.load import Dataset
-from lossatlas.losses import make_score
+from lossatlas.networks.losses import make_score
 from lossatlas.vectors import Params
 
 OPTIMIZERS = ("sgd", "adam")

@@ -8,7 +8,7 @@ import xarray as xr
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from lossatlas.losses import make_score
+from lossatlas.networks.losses import make_score
 
 SCORES = ("loss", "accuracy", "balanced_accuracy", "auc")
 CLASSIFICATION = ("bce_with_logits", "cross_entropy")
