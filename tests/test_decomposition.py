@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
 
-from lossatlas.decomposition import reconstruction_errors, smallest_errors, svd_by_eigenvectors
+from lossatlas.directions.svd import reconstruction_errors, smallest_errors, svd_by_eigenvectors
 
 
 @pytest.mark.parametrize("shape", [(6, 40), (40, 6), (7, 7)])

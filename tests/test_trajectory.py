@@ -3,8 +3,8 @@ import pytest
 import torch
 
 import lossatlas as la
-from lossatlas import trajectory, vectors
-from lossatlas.directions import random_direction
+from lossatlas import vectors
+from lossatlas.directions import random_direction, trajectory
 
 
 def oblique_plane(seed=0):

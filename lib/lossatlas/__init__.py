@@ -1,7 +1,7 @@
 """Loss landscapes of neural networks: directions, surfaces, and what they mean."""
 
 from lossatlas.datasets.load import DATASETS, Dataset, DatasetUnavailable, fixed_sample, load_dataset
-from lossatlas.directions import (
+from lossatlas.directions.subspaces import (
     Line,
     Plane,
     line_between,
@@ -11,10 +11,10 @@ from lossatlas.directions import (
     random_plane,
     weight_layers,
 )
+from lossatlas.directions.trajectory import project
 from lossatlas.networks.models import MODELS, build_model
 from lossatlas.networks.training import Recipe, Run, fit
 from lossatlas.surface import evaluate
-from lossatlas.trajectory import project
 
 __all__ = [
     "DATASETS",

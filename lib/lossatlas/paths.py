@@ -17,13 +17,13 @@ from torch import nn
 
 from lossatlas import vectors
 from lossatlas.datasets.load import fixed_sample
-from lossatlas.directions import Plane, normalize_direction, pca_plane, random_direction
+from lossatlas.directions.subspaces import Plane, normalize_direction, pca_plane, random_direction
+from lossatlas.directions.trajectory import dot_products, effective_dimensions, project
 from lossatlas.networks.losses import make_score
 from lossatlas.networks.models import build_model
 from lossatlas.networks.training import mean_scores
 from lossatlas.study import Condition, Study
 from lossatlas.surface import COMPUTING_VERSION, pick_device, provenance
-from lossatlas.trajectory import dot_products, effective_dimensions, project
 from lossatlas.vectors import Params
 
 RANDOM, MAIN = "random", "PCA"

@@ -20,7 +20,7 @@ from lossatlas import batches, vectors
 from lossatlas import resume as resuming
 from lossatlas._progress import bar as progress_bar
 from lossatlas.devices import pick_device, provenance
-from lossatlas.directions import Line, Plane
+from lossatlas.directions.subspaces import Line, Plane
 from lossatlas.engine import Here, Work, run
 from lossatlas.networks import losses
 from lossatlas.normalization import check_batch_norm, check_batches, use_batch_statistics

@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor
 
 from lossatlas import vectors
-from lossatlas.directions import Plane, Point
+from lossatlas.directions.subspaces import Plane, Point
 
 
 def project(checkpoints: Sequence[Point], plane: Plane, *, steps: Sequence[float] | None = None) -> xr.Dataset:
