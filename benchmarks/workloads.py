@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import lossatlas as la
-from lossatlas import runner
 from lossatlas.directions import Plane
+from lossatlas.evaluation import runner
 from lossatlas.networks import losses
 
 STEPS = 150  # of Adam, so that the surface is that of a network which has learned something

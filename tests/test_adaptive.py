@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lossatlas import adaptive
+from lossatlas.evaluation import refinement
 
 SIDE = np.linspace(-1, 1, 51)
 A, B = np.meshgrid(SIDE, SIDE, indexing="ij")
@@ -31,17 +31,17 @@ def asked(values):
 @pytest.mark.parametrize("name", SMOOTH)
 def test_a_smooth_surface_takes_less_than_a_quarter_of_the_points_and_is_within_its_estimate(name):
     evaluate, indices, rows = asked(np.stack([SMOOTH[name], A - B]))
-    filled = adaptive.fill(evaluate, [SIDE, SIDE])
+    filled = refinement.fill(evaluate, [SIDE, SIDE])
     assert len(indices) == len(set(indices)) == filled.evaluated.sum() < 0.25 * SIDE.size**2
     errors = np.abs(filled.values - rows).max(1) / np.ptp(rows, axis=1)
     assert (errors <= filled.errors + 1e-12).all()
-    assert filled.errors[0] <= adaptive.TOLERANCE
+    assert filled.errors[0] <= refinement.TOLERANCE
     assert np.array_equal(filled.values[:, filled.evaluated], rows[:, filled.evaluated])
 
 
 def test_noise_is_evaluated_whole():
     evaluate, indices, rows = asked(np.random.default_rng(0).random((1, 21 * 21)))
-    filled = adaptive.fill(evaluate, [SIDE[:21], SIDE[:21]])
+    filled = refinement.fill(evaluate, [SIDE[:21], SIDE[:21]])
     assert filled.evaluated.all() and len(indices) == 441
     assert np.array_equal(filled.values, rows) and filled.errors.tolist() == [0]
 
@@ -49,7 +49,7 @@ def test_noise_is_evaluated_whole():
 def test_a_spike_between_the_first_points_is_seen_where_its_foot_is():
     values = A**2 + B**2 + 5 * np.exp(-((A - 0.3) ** 2 + (B + 0.22) ** 2) / 0.02)
     evaluate, _, rows = asked(values[None])
-    filled = adaptive.fill(evaluate, [SIDE, SIDE])
+    filled = refinement.fill(evaluate, [SIDE, SIDE])
     assert np.abs(filled.values - rows).max() <= filled.errors[0] * np.ptp(rows)
 
 
@@ -57,15 +57,15 @@ def test_values_that_are_not_finite_are_found_all_of_them():
     values = np.where(np.hypot(A - 0.5, B) < 0.4, np.inf, A**2 + B**2)
     values[A + B > 1.5] = np.nan
     evaluate, _, rows = asked(values[None])
-    filled = adaptive.fill(evaluate, [SIDE, SIDE])
+    filled = refinement.fill(evaluate, [SIDE, SIDE])
     assert np.array_equal(np.isfinite(filled.values), np.isfinite(rows))
     finite = np.isfinite(rows)
-    assert np.abs(filled.values[finite] - rows[finite]).max() <= adaptive.TOLERANCE * np.ptp(rows[finite])
+    assert np.abs(filled.values[finite] - rows[finite]).max() <= refinement.TOLERANCE * np.ptp(rows[finite])
 
 
 def test_nothing_finite_at_all():
     evaluate, indices, _ = asked(np.full((1, 169), np.nan))
-    filled = adaptive.fill(evaluate, [SIDE[:13], SIDE[:13]])
+    filled = refinement.fill(evaluate, [SIDE[:13], SIDE[:13]])
     assert len(indices) == 169 and np.isnan(filled.values).all()
 
 
@@ -73,17 +73,17 @@ def test_nothing_finite_at_all():
 def test_lines_and_small_grids(axes):
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
     evaluate, _, rows = asked((1 + points**2).sum(1)[None])
-    filled = adaptive.fill(evaluate, axes)
-    assert np.abs(filled.values - rows).max() <= adaptive.TOLERANCE * np.ptp(rows)
+    filled = refinement.fill(evaluate, axes)
+    assert np.abs(filled.values - rows).max() <= refinement.TOLERANCE * np.ptp(rows)
 
 
 def test_a_flat_surface_stays_flat():
     evaluate, _, rows = asked(np.full((1, 2601), 0.7))
-    filled = adaptive.fill(evaluate, [SIDE, SIDE])
+    filled = refinement.fill(evaluate, [SIDE, SIDE])
     np.testing.assert_allclose(filled.values, rows, rtol=1e-6)
     assert filled.evaluated.mean() < 0.25
 
 
 def test_the_same_points_every_time():
-    first, second = (adaptive.fill(asked(SMOOTH["waves"][None])[0], [SIDE, SIDE]).evaluated for _ in range(2))
+    first, second = (refinement.fill(asked(SMOOTH["waves"][None])[0], [SIDE, SIDE]).evaluated for _ in range(2))
     assert np.array_equal(first, second)

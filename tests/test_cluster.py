@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import lossatlas as la
-from lossatlas import engine
+from lossatlas.evaluation import schedule
 from networks import Slow, slow_request
 
 distributed = pytest.importorskip("distributed")
@@ -32,23 +32,23 @@ def client():
 
 @pytest.fixture
 def asked(monkeypatch):
-    monkeypatch.setattr(engine, "CHUNK_SECONDS", 0.05)
-    monkeypatch.setattr(engine, "LONGEST_CHUNK", 0.05)
+    monkeypatch.setattr(schedule, "CHUNK_SECONDS", 0.05)
+    monkeypatch.setattr(schedule, "LONGEST_CHUNK", 0.05)
     return slow_request(0.01, points=6)
 
 
 def local(asked, strategy):
     """The values of this process, by the same strategy and with the workers' one thread."""
+    from lossatlas.evaluation.surface import make_sweep
     from lossatlas.networks.losses import make_score
-    from lossatlas.surface import make_sweep
 
     points = torch.cartesian_prod(*[torch.tensor(GRID, dtype=torch.float32)] * 2)
     sweep = make_sweep(asked["model"], asked["plane"], make_score("cross_entropy"), None)
-    work = engine.Work(sweep, [asked["data"]])
+    work = schedule.Work(sweep, [asked["data"]])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        sums = engine.sums(work, engine.as_before(work, strategy, points), points)
+        sums = schedule.sums(work, schedule.as_before(work, strategy, points), points)
     finally:
         torch.set_num_threads(threads)
     return (sums / 40).reshape(2, 6, 6).numpy()
@@ -57,7 +57,7 @@ def local(asked, strategy):
 def test_a_killed_worker_costs_its_chunk_and_nothing_else(client, asked, tmp_path):
     import json
 
-    from lossatlas.runner import Strategy
+    from lossatlas.evaluation.runner import Strategy
 
     path = tmp_path / "kept"
     pids = list(client.run(os.getpid).values())

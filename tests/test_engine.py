@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 
 import lossatlas as la
-from lossatlas import dense, runner, threaded, tuning, vectors
-from lossatlas.batches import blocks
+from lossatlas import vectors
+from lossatlas.evaluation import choosing, runner, threads
+from lossatlas.evaluation.batches import blocks
+from lossatlas.evaluation.kernels import dense
 from lossatlas.networks import losses
 from networks import DATA, odd_net, plain_loop, slow_request, table_1
 
@@ -55,7 +57,7 @@ def test_every_strategy_agrees_with_the_plain_loop(name, points, cached, channel
 def test_threads_leave_the_number_of_threads_stop_when_told_to_and_count_every_evaluation():
     model, data = table_1("feedforward-2")
     sweep = make_sweep(model, la.random_plane(model, seed=0), data.loss)
-    way = threaded.make_runner(sweep, runner.Strategy(20, threads=2), {})
+    way = threads.make_runner(sweep, runner.Strategy(20, threads=2), {})
     before, points, counted = torch.get_num_threads(), torch.zeros(6, 2), []
     way.prepare(*(part[:15] for part in data.test))  # ten for one thread, five for the other
     way.run(points, counted.append)
@@ -101,7 +103,7 @@ def test_straight_passes_agree_with_the_plain_loop(name, options):
     plane = la.random_plane(model, seed=1)
     sweep = make_sweep(model, plane, data.loss)
     standing, _ = runner.standing_layers(sweep, data.test[0][:2])
-    way = threaded.make_runner(sweep, runner.Strategy(25, **options), standing)
+    way = threads.make_runner(sweep, runner.Strategy(25, **options), standing)
     alphas = np.linspace(-1, 1, 5)
     coefficients = torch.tensor([(a, b) for a in alphas for b in alphas], dtype=torch.float32)
     total = torch.zeros(25, dtype=torch.float64)
@@ -281,7 +283,7 @@ class Reads(nn.Module):
 
 @pytest.mark.parametrize("model", [Reads(), table_1("rnn")[0]])
 def test_a_network_that_reads_its_own_weights_is_evaluated_where_its_layers_stand(model, monkeypatch):
-    monkeypatch.setattr(tuning, "BETTER", float("inf"))  # whatever can be done is done
+    monkeypatch.setattr(choosing, "BETTER", float("inf"))  # whatever can be done is done
     inputs = torch.randint(0, 20, (400, 12)) if hasattr(model, "vocabulary") else torch.randn(4000, 6)
     data = inputs, inputs if hasattr(model, "vocabulary") else torch.randint(0, 64, (4000,))
     plane = la.random_plane(model, layers=["output" if hasattr(model, "vocabulary") else "first"])
@@ -302,7 +304,7 @@ def test_a_pass_that_cannot_be_traced_is_refused_however_many_points_it_holds():
         way = runner.Runner(sweep, runner.Strategy(40, points=30, cached=True, traced=traced), standing)
         loop = runner.Runner(sweep, runner.Strategy(40), {})
         with torch.no_grad():
-            assert tuning.agrees(way, loop, inputs, targets, coefficients) != traced
+            assert choosing.agrees(way, loop, inputs, targets, coefficients) != traced
 
 
 @pytest.mark.parametrize("sizes", [[3, 3, 3], [10], [1, 9, 4, 7], [25]])

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import lossatlas as la
-from lossatlas import engine
+from lossatlas.evaluation import schedule
+from lossatlas.evaluation.runner import Strategy
+from lossatlas.evaluation.surface import make_sweep
 from lossatlas.networks.losses import make_score
-from lossatlas.runner import Strategy
-from lossatlas.surface import make_sweep
 from networks import odd_net, plain_loop, table_1
 
 pytestmark = pytest.mark.gpu
@@ -22,7 +22,7 @@ CHOICES = [field.name for field in dataclasses.fields(Strategy) if field.type ==
 def work_on_the_gpu(model, plane, data, loss):
     sweep = make_sweep(model, plane, make_score(loss), None)
     points = torch.cartesian_prod(*[torch.tensor(GRID, device="cuda", dtype=torch.float64)] * 2)
-    return engine.Work(sweep, [data]).on(points.device), points
+    return schedule.Work(sweep, [data]).on(points.device), points
 
 
 @pytest.mark.parametrize("choice", [None, *CHOICES])
@@ -36,7 +36,7 @@ def test_every_strategy_agrees_with_the_loop_on_the_cpu(name, points, choice):
     plane = la.random_plane(model, seed=1)
     work, grid = work_on_the_gpu(model, plane, (inputs, targets), data.loss)
     strategy = Strategy(30, points, **({choice: True} if choice else {}))
-    found = engine.sums(work, engine.as_before(work, strategy, grid), grid).cpu() / len(inputs)
+    found = schedule.sums(work, schedule.as_before(work, strategy, grid), grid).cpu() / len(inputs)
     expected, _ = plain_loop(model, plane, (inputs, targets), loss=data.loss, alphas=GRID, betas=GRID)
     np.testing.assert_allclose(found[0].reshape(3, 3), expected, rtol=1e-9)
 
@@ -49,7 +49,7 @@ def test_a_pass_does_not_wait_for_the_device_at_every_point(loss):
     work, points = work_on_the_gpu(model, la.random_plane(model), (inputs, targets), loss)
     points = points.float()
     with torch.no_grad():
-        runner = engine.as_before(work, Strategy(60), points)
+        runner = schedule.as_before(work, Strategy(60), points)
         runner.prepare(inputs.cuda(), targets.cuda())
         runner.weights(points[:1])  # warm
         torch.cuda.set_sync_debug_mode("warn")

@@ -12,10 +12,10 @@ from torch import nn
 
 import lossatlas as la
 import peaks
-from lossatlas.memory import Bound, peak_bytes
+from lossatlas.evaluation.choosing import PASS_SAMPLES
+from lossatlas.evaluation.memory import Bound, peak_bytes
+from lossatlas.evaluation.runner import Sweep
 from lossatlas.networks.losses import make_score
-from lossatlas.runner import Sweep
-from lossatlas.tuning import PASS_SAMPLES
 
 CPU = torch.device("cpu")
 
@@ -71,7 +71,7 @@ def test_a_bound_that_nothing_fits_names_what_is_needed():
 GROWTH = """
 import numpy as np, torch, lossatlas as la
 from torch import nn
-from lossatlas.compiling import trace_pass
+from lossatlas.evaluation.kernels.compiling import trace_pass
 from peaks import growth
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(8, 4096), nn.ReLU(), nn.Linear(4096, 3))
@@ -80,7 +80,7 @@ plane = la.random_plane(model)
 few = data[0][:8], data[1][:8]
 # What first calls load: of everything, of oneDNN's products, of tracing.
 la.evaluate(model, plane, few, alphas=[0, 1], memory=10**9, progress=False)
-torch.ops.lossatlas.dense(torch.ones(128, 8), torch.ones(64, 8), torch.ones(64))
+torch.ops.lossatlas.evaluation.kernels.dense(torch.ones(128, 8), torch.ones(64, 8), torch.ones(64))
 trace_pass(lambda a, b: (a @ b).relu(), (torch.ones(2, 2), torch.ones(2, 2)))
 print(growth(lambda: la.evaluate(model, plane, data, alphas=[0, 1], memory={memory}, progress=False)))
 """

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import lossatlas as la
-from lossatlas import precision
 from lossatlas.directions import Line
+from lossatlas.evaluation import precision
 from networks import plain_loop, table_1
 
 GRID = np.linspace(-1, 1, 31)

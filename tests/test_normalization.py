@@ -56,10 +56,10 @@ def test_other_statistics_agree_with_the_plain_loop(mode):
 
 def test_batches_stay_whole_whatever_way_is_chosen(monkeypatch):
     """Long enough that several points share a pass, with batches that a regrouping would mix."""
-    from lossatlas import tuning
+    from lossatlas.evaluation import choosing
 
-    monkeypatch.setattr(tuning, "TRIAL_FLOOR", 0.001)
-    monkeypatch.setattr(tuning, "TRIAL_SHARE", 10.0)
+    monkeypatch.setattr(choosing, "TRIAL_FLOOR", 0.001)
+    monkeypatch.setattr(choosing, "TRIAL_SHARE", 10.0)
     model, batches = odd_net().double(), odd_batches()
     plane = la.random_plane(model, seed=1, include_biases=True)
     surface = la.evaluate(model, plane, batches, alphas=GRID, batch_norm="batch", progress=False)

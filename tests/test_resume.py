@@ -14,15 +14,16 @@ import torch
 from torch import nn
 
 import lossatlas as la
-from lossatlas import engine
-from lossatlas.runner import Strategy
+from lossatlas.evaluation import schedule
+from lossatlas.evaluation.runner import Strategy
 from networks import odd_net, slow_request
 
 GRID = np.linspace(-1, 1, 7)
 
 SCRIPT = """
 import sys, time
-from lossatlas import engine, evaluate
+from lossatlas import evaluate
+from lossatlas.evaluation import schedule
 from networks import slow_request
 engine.CHUNK_SECONDS = engine.LONGEST_CHUNK = 0.05
 try:
@@ -174,7 +175,7 @@ def test_something_else_is_refused_by_name(tmp_path, asked, message):
 
 
 def _data_asked(asked):
-    from lossatlas.resume import describe
+    from lossatlas.evaluation.journal import describe
 
     return describe("40 samples", [asked["data"]])
 
@@ -182,8 +183,8 @@ def _data_asked(asked):
 def test_a_finished_file_answers_at_once(tmp_path, asked, monkeypatch):
     path = tmp_path / "folder" / "kept"
     surface = evaluated(asked, path)
-    monkeypatch.setattr(engine, "sums", None)
-    monkeypatch.setattr(engine, "choose", None)
+    monkeypatch.setattr(schedule, "sums", None)
+    monkeypatch.setattr(schedule, "choose", None)
     assert evaluated(asked, path).identical(surface)
 
 
@@ -199,7 +200,7 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path, asked, content):
 
 
 def test_a_damaged_line_is_named(tmp_path, asked, monkeypatch):
-    monkeypatch.setattr(engine, "CHUNK_SECONDS", 1e-9)
+    monkeypatch.setattr(schedule, "CHUNK_SECONDS", 1e-9)
     path = tmp_path / "kept"
     evaluated(asked, path)
     parts = path.read_bytes().splitlines(keepends=True)
@@ -213,31 +214,31 @@ def test_a_damaged_line_is_named(tmp_path, asked, monkeypatch):
 @pytest.mark.parametrize("row", [1, 7, 51])
 def test_chunks_hold_every_point_once_and_keep_passes_as_they_are(points, seconds, row):
     total = row * 9 + 1
-    parts = engine.chunks(total, row, Strategy(10, points), seconds)
+    parts = schedule.chunks(total, row, Strategy(10, points), seconds)
     assert [i for part in parts for i in range(part.start, part.stop)] == list(range(total))
     for part in parts[1:]:
         assert part.start % points == 0
         if points == 1 and part.stop - part.start < row:
             assert part.start // row == (part.stop - 1) // row or part is parts[-1], "short chunks stay in a row"
     longest = max(part.stop - part.start for part in parts)
-    assert longest * seconds <= engine.LONGEST_CHUNK + (points + 1) * seconds
+    assert longest * seconds <= schedule.LONGEST_CHUNK + (points + 1) * seconds
 
 
 def test_chunks_and_one_pass_give_the_same_bits(asked):
     """What local, resumed and distributed runs rest on."""
     model, plane, data = asked["model"], asked["plane"], asked["data"]
+    from lossatlas.evaluation.surface import make_sweep
     from lossatlas.networks.losses import make_score
-    from lossatlas.surface import make_sweep
 
     points = torch.cartesian_prod(torch.linspace(-1, 1, 7), torch.linspace(-1, 1, 7))
     for strategy in (Strategy(13, 1, cached=True), Strategy(40, 6), Strategy(16, 5, cached=True)):
-        work = engine.Work(make_sweep(model, plane, make_score("cross_entropy"), None), [data])
-        runner = engine.as_before(work, strategy, points)
-        whole = engine.sums(work, runner, points)
+        work = schedule.Work(make_sweep(model, plane, make_score("cross_entropy"), None), [data])
+        runner = schedule.as_before(work, strategy, points)
+        whole = schedule.sums(work, runner, points)
         for seconds in (0.1, 1.0, 3.0):
-            parts = engine.chunks(len(points), 7, strategy, seconds)
+            parts = schedule.chunks(len(points), 7, strategy, seconds)
             assert len(parts) > 1 or seconds < 1
-            pieces = [engine.sums(work, engine.as_before(work, strategy, points), points[part]) for part in parts]
+            pieces = [schedule.sums(work, schedule.as_before(work, strategy, points), points[part]) for part in parts]
             assert torch.equal(torch.cat(pieces, dim=1), whole)
 
 

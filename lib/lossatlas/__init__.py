@@ -12,9 +12,9 @@ from lossatlas.directions.subspaces import (
     weight_layers,
 )
 from lossatlas.directions.trajectory import project
+from lossatlas.evaluation.surface import evaluate
 from lossatlas.networks.models import MODELS, build_model
 from lossatlas.networks.training import Recipe, Run, fit
-from lossatlas.surface import evaluate
 
 __all__ = [
     "DATASETS",

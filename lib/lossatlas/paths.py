@@ -19,11 +19,11 @@ from lossatlas import vectors
 from lossatlas.datasets.load import fixed_sample
 from lossatlas.directions.subspaces import Plane, normalize_direction, pca_plane, random_direction
 from lossatlas.directions.trajectory import dot_products, effective_dimensions, project
+from lossatlas.evaluation.surface import COMPUTING_VERSION, pick_device, provenance
 from lossatlas.networks.losses import make_score
 from lossatlas.networks.models import build_model
 from lossatlas.networks.training import mean_scores
 from lossatlas.study import Condition, Study
-from lossatlas.surface import COMPUTING_VERSION, pick_device, provenance
 from lossatlas.vectors import Params
 
 RANDOM, MAIN = "random", "PCA"

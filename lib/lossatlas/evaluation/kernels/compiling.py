@@ -11,7 +11,7 @@ import torch
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from lossatlas.dense import take_whole
+from lossatlas.evaluation.kernels.dense import take_whole
 
 
 def compiler_found(device: torch.device) -> bool:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lossatlas import dense
-from lossatlas.batches import BLOCK_SAMPLES, take
-from lossatlas.compiling import compiler_found
-from lossatlas.recurrent import steppable
-from lossatlas.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
-from lossatlas.threaded import make_runner, threads_here
+from lossatlas.evaluation.batches import BLOCK_SAMPLES, take
+from lossatlas.evaluation.kernels import dense
+from lossatlas.evaluation.kernels.compiling import compiler_found
+from lossatlas.evaluation.kernels.recurrent import steppable
+from lossatlas.evaluation.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
+from lossatlas.evaluation.threads import make_runner, threads_here
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
 PASS_SAMPLES = (32, 128, 512, 2048, BLOCK_SAMPLES)

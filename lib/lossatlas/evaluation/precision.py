@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.engine import Found, Work, sums
-from lossatlas.runner import Runner, Strategy
+from lossatlas.evaluation.runner import Runner, Strategy
+from lossatlas.evaluation.schedule import Found, Work, sums
 
 TOLERANCE = 0.01  # of the surface's range: a larger error is warned of
 CHECKED = 32  # points that are evaluated in full precision too, and of a large grid …

@@ -26,14 +26,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.batches import Batch, move, split, take
-from lossatlas.devices import circumstances
-from lossatlas.memory import Bound
-from lossatlas.normalization import recalibrate
-from lossatlas.resume import Journal
-from lossatlas.runner import Runner, Strategy, Sweep, standing_layers
-from lossatlas.threaded import make_runner
-from lossatlas.tuning import Limits, choose
+from lossatlas.evaluation.batch_norm import recalibrate
+from lossatlas.evaluation.batches import Batch, move, split, take
+from lossatlas.evaluation.choosing import Limits, choose
+from lossatlas.evaluation.devices import circumstances
+from lossatlas.evaluation.journal import Journal
+from lossatlas.evaluation.memory import Bound
+from lossatlas.evaluation.runner import Runner, Strategy, Sweep, standing_layers
+from lossatlas.evaluation.threads import make_runner
 
 CHUNK_SECONDS = 5.0  # what a chunk of points is to take: what an interrupted run may lose
 CHUNK_POINTS = 16  # a chunk has at least so many (what is prepared for it is to be shared), …

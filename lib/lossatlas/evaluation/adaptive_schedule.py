@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from lossatlas import adaptive
-from lossatlas.engine import Found, work_off
-from lossatlas.resume import Journal
+from lossatlas.evaluation import refinement
+from lossatlas.evaluation.journal import Journal
+from lossatlas.evaluation.schedule import Found, work_off
 
 CHUNK_POINTS = 32  # in a chunk, where chunks are kept or sent away
 
 
 def run_adaptively(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Found:
-    """As :func:`lossatlas.engine.run`, with as few points evaluated as :func:`lossatlas.adaptive.fill` needs.
+    """As :func:`lossatlas.evaluation.schedule.run`, with as few points evaluated as :func:`lossatlas.evaluation.refinement.fill` needs.
 
     What is asked next depends on nothing but what came out before, so that a journal's chunks come in the same
     order again.
@@ -43,7 +43,7 @@ def run_adaptively(team, shape: Sequence[int], journal: Journal | None, advance:
         origin = evaluate(np.array([points]))
         right = not np.isnan(origin[1]).all()
         axes = [np.linspace(0, 1, size) for size in shape]
-        filled = adaptive.fill(lambda indices: evaluate(indices)[: 1 + right], axes)
+        filled = refinement.fill(lambda indices: evaluate(indices)[: 1 + right], axes)
     advance(int((~filled.evaluated).sum()) * team.work.samples)
     sums = np.full((2, points + 1), np.nan)
     sums[: 1 + right, :-1] = filled.values

@@ -10,8 +10,8 @@ from threading import Event, Lock
 import torch
 from torch import Tensor, nn
 
-from lossatlas.batches import split
-from lossatlas.runner import Runner, Strategy, Sweep
+from lossatlas.evaluation.batches import split
+from lossatlas.evaluation.runner import Runner, Strategy, Sweep
 
 
 def make_runner(sweep: Sweep, strategy: Strategy, standing: dict[str, nn.Module]) -> Runner | ThreadedRunner:

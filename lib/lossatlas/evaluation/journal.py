@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from lossatlas._files import written_whole
-from lossatlas.runner import Strategy
+from lossatlas.evaluation.runner import Strategy
 
 FORMAT = "lossatlas evaluation, version 1"
 SAME_OUTPUTS = 1e-2  # relative to the largest: other devices round differently, another network is far away

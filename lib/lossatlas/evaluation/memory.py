@@ -11,9 +11,9 @@ from torch import Tensor
 from torch._C._profiler import ProfilerConfig, ProfilerState, _ExperimentalConfig
 from torch.autograd import _disable_profiler_legacy, _enable_profiler_legacy
 
-from lossatlas.batches import Batch, take
-from lossatlas.normalization import estimating, layers_with_statistics
-from lossatlas.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
+from lossatlas.evaluation.batch_norm import estimating, layers_with_statistics
+from lossatlas.evaluation.batches import Batch, take
+from lossatlas.evaluation.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
 
 GROWTH = 4  # from one measured pass to the next
 MARGIN = 1.1  # by which a prediction may be wrong

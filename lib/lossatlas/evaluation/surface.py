@@ -16,17 +16,18 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from lossatlas import batches, vectors
-from lossatlas import resume as resuming
+from lossatlas import vectors
 from lossatlas._progress import bar as progress_bar
-from lossatlas.devices import pick_device, provenance
 from lossatlas.directions.subspaces import Line, Plane
-from lossatlas.engine import Here, Work, run
+from lossatlas.evaluation import batches
+from lossatlas.evaluation import journal as resuming
+from lossatlas.evaluation.adaptive_schedule import run_adaptively
+from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, use_batch_statistics
+from lossatlas.evaluation.devices import pick_device, provenance
+from lossatlas.evaluation.precision import arithmetic, precision_error
+from lossatlas.evaluation.runner import Sweep
+from lossatlas.evaluation.schedule import Here, Work, run
 from lossatlas.networks import losses
-from lossatlas.normalization import check_batch_norm, check_batches, use_batch_statistics
-from lossatlas.precision import arithmetic, precision_error
-from lossatlas.runner import Sweep
-from lossatlas.sampling import run_adaptively
 
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
 
@@ -133,7 +134,7 @@ def evaluate(
     How:
 
     - ``method``: ``"grid"`` evaluates every point, ``"adaptive"`` as few as the surface's smoothness allows (most
-      often a tenth) and interpolates the others to within 1 % of its range: see ``lossatlas.adaptive``.
+      often a tenth) and interpolates the others to within 1 % of its range: see ``lossatlas.evaluation.refinement``.
     - ``precision``: ``"bfloat16"`` computes products in it, where the machine has such arithmetic; ``"float64"``
       computes everything in it, which deep and recurrent networks can need far from θ*, where they multiply
       rounding errors; by default the precision of the weights.
@@ -259,7 +260,7 @@ def _workers(client, work: Work, points: Tensor, device: str | torch.device):
     try:
         from distributed import Client
 
-        from lossatlas.cluster import There
+        from lossatlas.evaluation.dask_workers import There
     except ImportError as error:
         raise ImportError("client: needs the package distributed (pip install 'lossatlas[distributed]')") from error
     if not isinstance(client, Client):

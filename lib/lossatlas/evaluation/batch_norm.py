@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lossatlas.batches import Batch, move, try_outputs
-from lossatlas.runner import Runner
+from lossatlas.evaluation.batches import Batch, move, try_outputs
+from lossatlas.evaluation.runner import Runner
 
 BATCH_NORM = ("running", "batch", "recalibrate")
 

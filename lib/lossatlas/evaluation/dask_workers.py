@@ -11,9 +11,9 @@ import torch
 from distributed import Client, Future, WorkerPlugin, as_completed, get_worker
 from torch import Tensor
 
-from lossatlas.devices import circumstances, pick_device
-from lossatlas.engine import Here, Work
-from lossatlas.runner import Strategy
+from lossatlas.evaluation.devices import circumstances, pick_device
+from lossatlas.evaluation.runner import Strategy
+from lossatlas.evaluation.schedule import Here, Work
 
 
 class Visitor(WorkerPlugin):

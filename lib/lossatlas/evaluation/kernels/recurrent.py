@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lossatlas import dense
+from lossatlas.evaluation.kernels import dense
 
 
 class SteppedRNN(nn.Module):

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from lossatlas import vectors
-from lossatlas.batches import count
-from lossatlas.compiling import compile_pass, trace_pass
-from lossatlas.dense import OneDNNLinear
-from lossatlas.fusing import fuse
+from lossatlas.evaluation.batches import count
+from lossatlas.evaluation.kernels.compiling import compile_pass, trace_pass
+from lossatlas.evaluation.kernels.dense import OneDNNLinear
+from lossatlas.evaluation.kernels.fusing import fuse
+from lossatlas.evaluation.kernels.recurrent import SteppedRNN, steppable
 from lossatlas.networks.losses import Score
-from lossatlas.recurrent import SteppedRNN, steppable
 from lossatlas.vectors import Params
 
 # What a way of evaluating raises where it does not suit a model.
