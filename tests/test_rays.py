@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lossatlas.rays import RADII, rays, steepest_share
+from lossatlas.geometry.radial import RADII, rays, steepest_share
 
 
 def surface_of(function, *, points=81, extent=1.0, **attrs):

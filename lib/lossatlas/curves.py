@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from lossatlas._text import interval_text, number, spoken
 from lossatlas.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
 from lossatlas.evidence import by_condition, mean_interval, possible
-from lossatlas.geometry import MEASURES
-from lossatlas.grids import grid_values
+from lossatlas.geometry.grid import grid_values
+from lossatlas.geometry.shape import MEASURES
 from lossatlas.style import (
     COLOURS,
     INK,

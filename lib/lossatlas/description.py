@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from lossatlas._text import number
-from lossatlas.grids import grid_values
+from lossatlas.geometry.grid import grid_values
 from lossatlas.style import LETTERS, sentence, value_label
 
 

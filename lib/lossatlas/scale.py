@@ -13,7 +13,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
 from lossatlas._text import number
-from lossatlas.grids import grid_values, interpolator
+from lossatlas.geometry.grid import grid_values, interpolator
 from lossatlas.style import MAP
 
 BEYOND = "#a3a3a3"  # of what lies above the scale

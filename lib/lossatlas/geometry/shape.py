@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from lossatlas.grids import DIMENSIONS, grid_values, interpolate, interpolator
+from lossatlas.geometry.grid import DIMENSIONS, grid_values, interpolate, interpolator
 
 __all__ = [
     "MEASURES",
@@ -60,7 +60,7 @@ def sharpness(surface: xr.Dataset, radius: float, *, variable: str = "loss") -> 
     """Mean of `L − L(θ*)` over the circle α² + β² = radius²; on a line, over its two points ±radius.
 
     Between grid points the surface is a cubic spline (exact for quadratics; see
-    :func:`lossatlas.grids.interpolator`). NaN where the circle crosses a cell with a value that is not
+    :func:`lossatlas.geometry.grid.interpolator`). NaN where the circle crosses a cell with a value that is not
     finite. Raises ValueError for a radius that is not positive or a circle that leaves the grid.
     """
     axes, values = grid_values(surface, variable)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from lossatlas.geometry import rounding
-from lossatlas.grids import grid_values, interpolator
+from lossatlas.geometry.grid import grid_values, interpolator
+from lossatlas.geometry.shape import rounding
 
 ANGLES = 120
 RADII = 201
@@ -15,7 +15,7 @@ RADII = 201
 def rays(surface: xr.Dataset, *, variable: str = "loss") -> xr.DataArray:
     """The values along rays from the origin, over `angle` (radians) and `radius`, as far as the grid goes around.
 
-    Between grid points the surface is a cubic spline (see :func:`lossatlas.grids.interpolator`). NaN where a
+    Between grid points the surface is a cubic spline (see :func:`lossatlas.geometry.grid.interpolator`). NaN where a
     value of the grid cell is not finite. Raises ValueError for a line and for a grid without the origin.
     """
     axes, values = grid_values(surface, variable)
