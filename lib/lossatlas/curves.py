@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lossatlas._text import interval_text, number, spoken
 from lossatlas.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
-from lossatlas.evidence import by_condition, mean_interval, possible
+from lossatlas.evidence.claims import by_condition, mean_interval, possible
 from lossatlas.geometry.grid import grid_values
 from lossatlas.geometry.shape import MEASURES
 from lossatlas.style import (

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lossatlas._text import interval_text, number, spoken
 from lossatlas.bands import quiet_grid
-from lossatlas.evidence import by_condition, trend
+from lossatlas.evidence.claims import by_condition, trend
 from lossatlas.style import COLOURS, MARKS, canvas, finish, sentence, styled
 
 

@@ -17,7 +17,7 @@ from lossatlas._files import in_project, write_whole
 from lossatlas._progress import bar as progress_bar
 from lossatlas.datasets.load import Dataset, fixed_sample, load_dataset
 from lossatlas.evaluation.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
-from lossatlas.evidence import Verdict, from_records, to_records
+from lossatlas.evidence.claims import Verdict, from_records, to_records
 from lossatlas.networks.models import build_model
 from lossatlas.networks.training import Recipe, Run, fit
 from lossatlas.store import Store, jsonable

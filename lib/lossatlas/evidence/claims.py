@@ -1,4 +1,4 @@
-"""From measures over seeds to a verdict on a claim; the statistics themselves are in `lossatlas.effects`."""
+"""From measures over seeds to a verdict on a claim; the statistics themselves are in `lossatlas.evidence.statistics`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numbers import Real
 import numpy as np
 
 from lossatlas._text import Table, interval_text, number, spoken
-from lossatlas.effects import (
+from lossatlas.evidence.sentences import changes_in_words, in_words, spread_in_words, trends_in_words
+from lossatlas.evidence.statistics import (
     LEVEL,
     Effect,
     Mean,
@@ -22,7 +23,6 @@ from lossatlas.effects import (
     trend,
     variance_components,
 )
-from lossatlas.wording import changes_in_words, in_words, spread_in_words, trends_in_words
 
 __all__ = [
     "Claim",

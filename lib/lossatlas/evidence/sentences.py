@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossatlas._text import interval_text, listed, number, spoken
-from lossatlas.effects import LEVEL, Trend, holm, variance_components
+from lossatlas.evidence.statistics import LEVEL, Trend, holm, variance_components
 
 if TYPE_CHECKING:
-    from lossatlas.evidence import Verdict
+    from lossatlas.evidence.claims import Verdict
 
 
 def changes_in_words(verdicts: Sequence[Verdict]) -> str:
