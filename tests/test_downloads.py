@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lossatlas import downloads, figures, scenes
-from lossatlas.provenance import facts
+from lossatlas import figures, scenes
+from lossatlas.figures import attachments
+from lossatlas.figures.provenance import facts
 
 
 def surface(seed=0, points=9, **attrs):
@@ -112,4 +113,4 @@ def test_the_facts_of_results_are_told_once_each():
 
 @pytest.mark.parametrize("given", [{}, {"log": True, "title": "x", "levels": [1, 2], "colours": {"a": "red"}}])
 def test_what_holds_no_numbers_is_left_out(given):
-    assert downloads.numbers(given) == {}
+    assert attachments.numbers(given) == {}

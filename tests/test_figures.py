@@ -16,9 +16,10 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from PIL import Image
 from scipy import stats
 
-from lossatlas import drawing, figures
-from lossatlas.scale import BEYOND, Scale
-from lossatlas.style import Picture, png
+from lossatlas import figures
+from lossatlas.figures import drawing
+from lossatlas.figures.colour_scale import BEYOND, Scale
+from lossatlas.figures.theme import Picture, png
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from lossatlas import figures, scenes
-from lossatlas.provenance import provenance_table
+from lossatlas.figures.provenance import provenance_table
 from lossatlas_book import layout, offers, publish
 
 

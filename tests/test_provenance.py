@@ -2,7 +2,7 @@ import json
 
 import xarray as xr
 
-from lossatlas.provenance import provenance_table
+from lossatlas.figures.provenance import provenance_table
 
 
 def surface(condition, seed, seconds, day, **more):

@@ -13,7 +13,7 @@ import xarray as xr
 
 from lossatlas import legend, relief, stage, webscene
 from lossatlas._files import written_whole
-from lossatlas.downloads import Download, data_file
+from lossatlas.figures.attachments import Download, data_file
 from lossatlas.relief import Frame, Grid
 from lossatlas.stage import Label, Part
 from lossatlas.track import Track, track_parts

@@ -16,8 +16,8 @@ import numpy as np
 
 from lossatlas import stage, track
 from lossatlas._text import number
-from lossatlas.downloads import offer
-from lossatlas.provenance import facts
+from lossatlas.figures.attachments import offer
+from lossatlas.figures.provenance import facts
 from lossatlas.stage import CLIPPED, COLOURS, SIZE, TALL, Label, Part
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lossatlas._text import interval_text, number, spoken
-from lossatlas.bands import quiet_grid
 from lossatlas.evidence.claims import by_condition, trend
-from lossatlas.style import COLOURS, MARKS, canvas, finish, sentence, styled
+from lossatlas.figures.bands import quiet_grid
+from lossatlas.figures.theme import COLOURS, MARKS, canvas, finish, sentence, styled
 
 
 @styled

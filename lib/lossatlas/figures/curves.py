@@ -11,11 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lossatlas._text import interval_text, number, spoken
-from lossatlas.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
 from lossatlas.evidence.claims import by_condition, mean_interval, possible
-from lossatlas.geometry.grid import grid_values
-from lossatlas.geometry.shape import MEASURES
-from lossatlas.style import (
+from lossatlas.figures.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
+from lossatlas.figures.theme import (
     COLOURS,
     INK,
     MARKS,
@@ -27,6 +25,8 @@ from lossatlas.style import (
     styled,
     value_label,
 )
+from lossatlas.geometry.grid import grid_values
+from lossatlas.geometry.shape import MEASURES
 
 DASHES = ("-", "--", ":", "-.")
 MOST = 200  # points of a training curve; between more of them dashes run together

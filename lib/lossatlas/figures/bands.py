@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from lossatlas._text import number
 from lossatlas.evidence.statistics import mean_interval
-from lossatlas.style import QUIET
+from lossatlas.figures.theme import QUIET
 
 NEXT_TO_ZERO = 1e-3  # of the smallest value: where a band that reaches zero ends, below a logarithmic axis
 ANY = (-np.inf, np.inf)

@@ -13,8 +13,8 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
 from lossatlas._text import number
+from lossatlas.figures.theme import MAP
 from lossatlas.geometry.grid import grid_values, interpolator
-from lossatlas.style import MAP
 
 BEYOND = "#a3a3a3"  # of what lies above the scale
 DIGITS = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))  # of round values on a log scale, the most first

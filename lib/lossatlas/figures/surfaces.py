@@ -14,12 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lossatlas._text import number
-from lossatlas.curves import curve_against, dots, histograms, loss_curves, profile
-from lossatlas.description import describe
-from lossatlas.drawing import draw_contour, draw_path, draw_surface3d, shape
-from lossatlas.scale import Scale
-from lossatlas.scatter import scatter
-from lossatlas.style import LETTERS, Picture, axis_label, canvas, figure_html, finish, styled, value_label
+from lossatlas.figures.alt_text import describe
+from lossatlas.figures.colour_scale import Scale
+from lossatlas.figures.correlation import scatter
+from lossatlas.figures.curves import curve_against, dots, histograms, loss_curves, profile
+from lossatlas.figures.drawing import draw_contour, draw_path, draw_surface3d, shape
+from lossatlas.figures.theme import LETTERS, Picture, axis_label, canvas, figure_html, finish, styled, value_label
 
 __all__ = [
     "contour",

@@ -15,8 +15,8 @@ from matplotlib.transforms import Bbox
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from lossatlas._text import number
-from lossatlas.scale import BEYOND, Scale
-from lossatlas.style import HOLE, INK, LETTERS, PATH, QUIET, axis_label
+from lossatlas.figures.colour_scale import BEYOND, Scale
+from lossatlas.figures.theme import HOLE, INK, LETTERS, PATH, QUIET, axis_label
 
 BANDS = 96  # steps of the filled colours
 DARK = 0.62  # of the scale: up to here the colours are dark, and what is drawn on them is white

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from lossatlas._text import number
+from lossatlas.figures.theme import LETTERS, sentence, value_label
 from lossatlas.geometry.grid import grid_values
-from lossatlas.style import LETTERS, sentence, value_label
 
 
 def describe(surface: xr.Dataset, *, variable: str = "loss") -> str:

@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from lossatlas.downloads import data_file, numbers, offer
-from lossatlas.provenance import facts
+from lossatlas.figures.attachments import data_file, numbers, offer
+from lossatlas.figures.provenance import facts
 
 INK, QUIET, HOLE, PATH = "#222222", "#6b6b6b", "#d4d4d4", "#ff9d2e"
 LETTERS = {"alpha": "α", "beta": "β"}
@@ -70,7 +70,7 @@ LOSSES = {
 class Picture(Figure):
     """A Matplotlib figure with a description `alt`, which shows itself on a page. It needs no pyplot.
 
-    `data` is what it was drawn from, datasets by title (see :func:`lossatlas.downloads.numbers`).
+    `data` is what it was drawn from, datasets by title (see :func:`lossatlas.figures.attachments.numbers`).
     """
 
     alt: str = ""
@@ -83,7 +83,7 @@ class Picture(Figure):
 @dataclass(frozen=True)
 class FigureHtml:
     """A picture on a page: PNG at twice the screen's pixels, with alternative text, a caption or none, and below
-    it what `offer` says of its numbers (see :func:`lossatlas.downloads.offer`)."""
+    it what `offer` says of its numbers (see :func:`lossatlas.figures.attachments.offer`)."""
 
     png: bytes
     size: tuple[int, int]  # in CSS pixels
