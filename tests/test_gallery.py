@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from lossatlas.gallery import WIDTH, Card, gallery
+from lossatlas.scenes.gallery import WIDTH, Card, gallery
 
 
 def bowl() -> xr.Dataset:

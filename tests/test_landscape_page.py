@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator
 import browser as pages
 from browser import Visit, difference, page_of
 from lossatlas import scenes
-from lossatlas.stage import COLOURS, SIZE, TALL, project
+from lossatlas.scenes.renderer import COLOURS, SIZE, TALL, project
 
 pytestmark = pytest.mark.browser
 

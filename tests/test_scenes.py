@@ -20,9 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lossatlas import scenes, stage
-from lossatlas.relief import LINES
-from lossatlas.stage import CLIPPED, TALL
+from lossatlas import scenes
+from lossatlas.scenes import renderer
+from lossatlas.scenes.frame import LINES
+from lossatlas.scenes.renderer import CLIPPED, TALL
 from lossatlas_book import publish
 
 FINE = 2.0**-11  # positions are rounded to multiples of 2^-12
@@ -340,9 +341,9 @@ def test_wrong_arguments_are_named():
 
 def test_red_is_high_and_blue_is_low():
     scene = scenes.scene(surface(lambda a, b: 5 + a, points=5), height="linear", contours=0)
-    shot = picture(stage.still(scene.parts))
+    shot = picture(renderer.still(scene.parts))
     places = np.array([[0.45, 0, TALL * 0.95], [-0.45, 0, TALL * 0.05]])
-    (high_x, high_y), (low_x, low_y) = (stage.project(places) * shot.shape[1::-1]).astype(int)
+    (high_x, high_y), (low_x, low_y) = (renderer.project(places) * shot.shape[1::-1]).astype(int)
     red, _, blue = shot[high_y, high_x]
     assert red > 1.5 * blue
     red, _, blue = shot[low_y, low_x]
@@ -351,10 +352,10 @@ def test_red_is_high_and_blue_is_low():
 
 def test_the_picture_is_transparent_around_the_scene():
     scene = scenes.scene(surface(bowl))
-    shot = np.asarray(Image.open(io.BytesIO(stage.still(scene.parts))))
+    shot = np.asarray(Image.open(io.BytesIO(renderer.still(scene.parts))))
     assert (shot[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
     assert (shot[..., 3] == 255).mean() > 0.15
-    on_black, on_white = picture(stage.still(scene.parts), "black"), picture(stage.still(scene.parts))
+    on_black, on_white = picture(renderer.still(scene.parts), "black"), picture(renderer.still(scene.parts))
     inside = shot[..., 3] == 255
     np.testing.assert_array_equal(on_black[inside], on_white[inside])
 
@@ -364,22 +365,22 @@ def test_labels_are_put_where_vtk_sees_their_places():
     drawn = scene.plotter()
     drawn.render()
     for label in scene.labels:
-        place = stage.anchor(label)
+        place = renderer.anchor(label)
         drawn.renderer.SetWorldPoint(*place, 1.0)
         drawn.renderer.WorldToDisplay()
         x, y, _ = drawn.renderer.GetDisplayPoint()
-        expected = [x / stage.SIZE[0], 1 - y / stage.SIZE[1]]
-        np.testing.assert_allclose(stage.project(place)[0], expected, atol=1e-6)
-        assert 0 < stage.project(place)[0, 0] < 1
-        assert 0 < stage.project(place)[0, 1] < 1
+        expected = [x / renderer.SIZE[0], 1 - y / renderer.SIZE[1]]
+        np.testing.assert_allclose(renderer.project(place)[0], expected, atol=1e-6)
+        assert 0 < renderer.project(place)[0, 0] < 1
+        assert 0 < renderer.project(place)[0, 1] < 1
     drawn.close()
 
 
 def test_without_opengl_matplotlib_paints_the_same_picture(monkeypatch):
     scene = scenes.scene(surface(wavy), height="linear", clip=6)
-    rendered = picture(stage.still(scene.parts))
-    monkeypatch.setattr(stage, "prepare_opengl", lambda: False)
-    painted = picture(stage.still(scene.parts))
+    rendered = picture(renderer.still(scene.parts))
+    monkeypatch.setattr(renderer, "prepare_opengl", lambda: False)
+    painted = picture(renderer.still(scene.parts))
     assert painted.shape == rendered.shape
     assert np.abs(painted - rendered).mean() < 3
     assert np.abs(painted[:, ::-1] - rendered).mean() > 15  # what another picture would give
@@ -397,7 +398,7 @@ def test_the_plotter_is_a_pyvista_plotter_with_the_texts():
     assert {"α", "β", "loss", "−1", "0", "1"} <= set(texts)
     drawn.close()
     shot = picture(scene.screenshot())
-    bare = picture(stage.still(scene.parts))
+    bare = picture(renderer.still(scene.parts))
     assert shot.shape == bare.shape
     assert np.abs(shot - bare).max() > 100
 
@@ -515,7 +516,7 @@ def test_the_html_carries_picture_data_labels_and_words():
     assert html == scene._repr_html_()
     assert re.match(r'<figure class="la-scene" data-scene="[0-9a-f]{12}"', html)
     still = base64.b64decode(re.search(r'src="data:image/webp;base64,([^"]+)"', html)[1])
-    assert Image.open(io.BytesIO(still)).size == tuple(round(side * stage.SHARP) for side in stage.SIZE)
+    assert Image.open(io.BytesIO(still)).size == tuple(round(side * renderer.SHARP) for side in renderer.SIZE)
     data = re.search(r'class="la-data">([^<]+)</script>', html)[1]
     assert base64.b64decode(data) == scene.vtksz()
     assert "<strong>a &lt; b &amp; &quot;c&quot;.</strong>" in html

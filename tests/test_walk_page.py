@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from browser import difference, page_of, visit
 from lossatlas import scenes
-from lossatlas.stage import SIZE, project
+from lossatlas.scenes.renderer import SIZE, project
 from test_scenes_page import NO_WEBGL, surface
 
 pytestmark = pytest.mark.browser

@@ -1,7 +1,7 @@
 """From executed notebooks to the site: every scene becomes two files, and the viewer is there once.
 
 In an executed notebook a scene carries its still picture and its 3-D data inside its own HTML (see
-`lossatlas.webscene`). On the site both become files, so that a page is small and loads a scene only when it
+`lossatlas.scenes.web`). On the site both become files, so that a page is small and loads a scene only when it
 is scrolled near. The data file is a script, because a page that is opened from disk may load scripts but may
 not fetch anything else.
 """

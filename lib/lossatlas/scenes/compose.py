@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from lossatlas import legend, relief, stage, webscene
 from lossatlas._files import written_whole
 from lossatlas.figures.attachments import Download, data_file
-from lossatlas.relief import Frame, Grid
-from lossatlas.stage import Label, Part
-from lossatlas.track import Track, track_parts
+from lossatlas.scenes.compose import captions, frame, renderer, web
+from lossatlas.scenes.frame import Frame, Grid
+from lossatlas.scenes.path import Track, track_parts
+from lossatlas.scenes.renderer import Label, Part
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -49,15 +49,15 @@ class Scene:
 
         With `off_screen=False` its `.show()` opens a window, which needs a display.
         """
-        return stage.plotter(self.parts, self.labels, off_screen=off_screen)
+        return renderer.plotter(self.parts, self.labels, off_screen=off_screen)
 
     def screenshot(self) -> bytes:
         """The picture with its labels as PNG, the background transparent."""
-        return stage.still(self.parts, self.labels)
+        return renderer.still(self.parts, self.labels)
 
     def vtksz(self) -> bytes:
         """The scene for VTK.js viewers. The same scene gives the same bytes."""
-        return webscene.vtksz(self.parts)
+        return web.vtksz(self.parts)
 
     def downloads(self) -> list[Download]:
         """The files that a page offers below it: the numbers as NetCDF, and the surface for ParaView."""
@@ -68,7 +68,7 @@ class Scene:
         return [numbers, Download(f"{Path(numbers.name).stem}.vts", "ParaView (VTK)", vts)]
 
     def _repr_html_(self) -> str:
-        return webscene.figure(self)
+        return web.figure(self)
 
 
 class SceneRow(tuple[Scene, ...]):
@@ -77,7 +77,7 @@ class SceneRow(tuple[Scene, ...]):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        return webscene.row(self)
+        return web.row(self)
 
 
 def scene(
@@ -109,7 +109,7 @@ def scene(
     """
     grid = Grid.of(surface, variable, height)
     frame = Frame.around([grid], clip, clim)
-    contours = relief.legible_contours([grid], frame, contours, resolution)
+    contours = frame.legible_contours([grid], frame, contours, resolution)
     return _scene(surface, grid, frame, contours, path, title, alt, resolution)
 
 
@@ -135,7 +135,7 @@ def compare(
         raise ValueError(f"paths has titles {sorted(unknown)} without a surface; expected some of {list(surfaces)}")
     grids = {title: Grid.of(surface, variable, height) for title, surface in surfaces.items()}
     frame = Frame.around(list(grids.values()), clip, clim)
-    contours = relief.legible_contours(list(grids.values()), frame, contours, resolution)
+    contours = frame.legible_contours(list(grids.values()), frame, contours, resolution)
     return SceneRow(
         _scene(surfaces[title], grid, frame, contours, paths.get(title), title, None, resolution)
         for title, grid in grids.items()
@@ -172,7 +172,7 @@ def export(
     if path.suffix == ".vtp":
         order = "C"
         points = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-        mesh = pv.PolyData.from_regular_faces(points, relief.faces(z.shape)[~relief.touching(~finite).ravel()])
+        mesh = pv.PolyData.from_regular_faces(points, frame.faces(z.shape)[~frame.touching(~finite).ravel()])
     else:
         mesh.hide_points(~finite.ravel(order="F"))
     mesh.point_data["height"] = grid.heights.ravel(order)
@@ -196,8 +196,8 @@ def _scene(
     alt: str | None,
     resolution: int,
 ) -> Scene:
-    labels = legend.labels(grid, frame)
-    parts = relief.surface_parts(grid, frame, contours=contours, resolution=resolution)
+    labels = captions.labels(grid, frame)
+    parts = frame.surface_parts(grid, frame, contours=contours, resolution=resolution)
     steps, outside, track = 0, 0, None
     if path is not None:
         if missing := {"alpha", "beta"} - set(path.variables):
@@ -206,24 +206,24 @@ def _scene(
         parts += drawn
         steps = path["alpha"].size
     other = frame.switched()
-    other_ticks = legend.heights(other) if other else []
+    other_ticks = captions.heights(other) if other else []
     ticks = {axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"}
-    parts.append(relief.walls(ticks, role="walls"))
+    parts.append(frame.walls(ticks, role="walls"))
     if other_ticks:
         hidden = ticks | {"z": [x.at for x in other_ticks]}
-        parts.append(relief.walls(hidden, role="other walls", opacity=0.0))
+        parts.append(frame.walls(hidden, role="other walls", opacity=0.0))
     names = dict.fromkeys((grid.name, *(name for name in READINGS if name in surface)))
     both = {name: surface[name] for name in names if set(surface[name].dims) == {"alpha", "beta"}}
     return Scene(
         title=title or "",
-        alt=alt or legend.alt(surface, grid, frame, title),
-        caption=legend.caption(grid, frame, contours=contours, steps=steps, outside=outside),
+        alt=alt or captions.alt(surface, grid, frame, title),
+        caption=captions.caption(grid, frame, contours=contours, steps=steps, outside=outside),
         frame=frame,
-        clipped=legend.above(grid, frame),
+        clipped=captions.above(grid, frame),
         parts=tuple(parts),
         labels=tuple(labels),
         other_ticks=tuple(other_ticks),
-        levels=tuple((relief.contour_levels(frame, contours) - frame.low) / (frame.high - frame.low)),
+        levels=tuple((frame.contour_levels(frame, contours) - frame.low) / (frame.high - frame.low)),
         axes=(grid.alphas, grid.betas),
         readings={name: np.asarray(values.transpose("alpha", "beta"), dtype=float) for name, values in both.items()},
         track=track,

@@ -7,8 +7,8 @@ import xarray as xr
 
 from lossatlas import geometry
 from lossatlas._text import number
-from lossatlas.relief import Frame, Grid
-from lossatlas.stage import TALL, Label
+from lossatlas.scenes.frame import Frame, Grid
+from lossatlas.scenes.renderer import TALL, Label
 
 
 def labels(grid: Grid, frame: Frame) -> list[Label]:

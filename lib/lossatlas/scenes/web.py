@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossatlas import stage, track
 from lossatlas._text import number
 from lossatlas.figures.attachments import offer
 from lossatlas.figures.provenance import facts
-from lossatlas.stage import CLIPPED, COLOURS, SIZE, TALL, Label, Part
+from lossatlas.scenes.compose import path, renderer
+from lossatlas.scenes.renderer import CLIPPED, COLOURS, SIZE, TALL, Label, Part
 
 if TYPE_CHECKING:
-    from lossatlas.scenes import Scene
+    from lossatlas.scenes.compose import Scene
 
 CONTROLS = '<div class="la-controls"></div>\n'  # filled by the page's script
 
@@ -46,7 +46,7 @@ def vtksz(parts: Sequence[Part]) -> bytes:
     context.set_ignore_last_dependencies(True)
     window, renderer = vtkGenericOpenGLRenderWindow(), vtkRenderer()
     window.AddRenderer(renderer)
-    stage.fill(renderer, parts)
+    renderer.fill(renderer, parts)
     scene = serialize(None, window, "window", context, 1)
     scene["mtime"] = 1
     arrays = {
@@ -96,7 +96,7 @@ def figure(scene: Scene, *, controls: str = CONTROLS) -> str:
     about, readings = _about(scene), _readings(scene)
     words = repr((scene.title, scene.alt, scene.caption, scene.labels, scene.other_ticks, scene.clipped))
     identity = hashlib.sha256((data + words + about + readings).encode()).hexdigest()[:12]
-    picture = base64.b64encode(stage.still(scene.parts, kind="WEBP")).decode()
+    picture = base64.b64encode(renderer.still(scene.parts, kind="WEBP")).decode()
     width, height = SIZE
     title = f"<strong>{html.escape(scene.title)}.</strong> " if scene.title else ""
     return (
@@ -118,7 +118,7 @@ def _about(scene: Scene) -> str:
     """What the page must know to change a scene: its camera, box and contours, and which actor is what; as JSON."""
     frame, roles = scene.frame, {part.role for part in scene.parts if part.role}
     data: dict[str, Any] = {
-        "view": [stage.AZIMUTH, stage.ELEVATION, stage.DISTANCE, *stage.TARGET],
+        "view": [renderer.AZIMUTH, renderer.ELEVATION, renderer.DISTANCE, *renderer.TARGET],
         "height": frame.scale,
         "switch": bool(scene.other_ticks),
         "low": frame.low,
@@ -128,7 +128,7 @@ def _about(scene: Scene) -> str:
         "beta": frame.beta,
         "levels": [round(float(TALL * level), 5) for level in scene.levels],
         "parts": {role: [n for n, part in enumerate(scene.parts) if part.role == role] for role in sorted(roles)},
-        "path": {"rings": track.BETWEEN, "sides": track.SIDES, "lift": track.LIFT},
+        "path": {"rings": path.BETWEEN, "sides": path.SIDES, "lift": path.LIFT},
     }
     if scene.track is not None:
         data["walk"] = {
@@ -158,7 +158,7 @@ def _spans(scene: Scene) -> str:
 def _labels(labels: Sequence[Label], height: str, *, hidden: bool = False) -> str:
     if not labels:
         return ""
-    spots = stage.project(np.array([stage.anchor(label) for label in labels]))
+    spots = renderer.project(np.array([renderer.anchor(label) for label in labels]))
     return "".join(
         f'<span class="la-{"name" if label.name else "tick"}" data-axis="{label.axis}" '
         f'data-at="{label.at:.4f}"{_height(label, height, hidden)} '

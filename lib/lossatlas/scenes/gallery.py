@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from lossatlas import stage
-from lossatlas.scenes import scene
+from lossatlas.scenes.compose import renderer, scene
 
 WIDTH = 360  # pixels of a thumbnail
 
@@ -46,7 +45,7 @@ def gallery(cards: Sequence[Card]) -> Gallery:
 
 def _item(card: Card) -> str:
     shown = scene(card.surface, title=card.title)
-    size, data = _thumbnail(stage.still(shown.parts))
+    size, data = _thumbnail(renderer.still(shown.parts))
     text = f"<span>{html.escape(card.text)}</span>" if card.text else ""
     return (
         f'<li><a href="{html.escape(card.href)}"><img alt="{html.escape(shown.alt)}" width="{size[0]}" '

@@ -1,6 +1,6 @@
 """From a surface to meshes in a box: heights, clipping, interpolation, contour lines, the walls.
 
-The box is that of `lossatlas.stage`: alpha and beta from -1/2 to 1/2, the height from 0 to `TALL`.
+The box is that of `lossatlas.scenes.renderer`: alpha and beta from -1/2 to 1/2, the height from 0 to `TALL`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import xarray as xr
 from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
 from scipy.ndimage import distance_transform_edt
 
-from lossatlas.meshes import as_strips, rounded, tube
-from lossatlas.stage import CLIPPED, COLOURS, TALL, Part
+from lossatlas.scenes.meshes import as_strips, rounded, tube
+from lossatlas.scenes.renderer import CLIPPED, COLOURS, TALL, Part
 
 if TYPE_CHECKING:
     import pyvista as pv

@@ -12,9 +12,9 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
-from lossatlas.meshes import as_strips, rounded
-from lossatlas.relief import SHADED, Frame, Grid, interpolate
-from lossatlas.stage import Part
+from lossatlas.scenes.frame import SHADED, Frame, Grid, interpolate
+from lossatlas.scenes.meshes import as_strips, rounded
+from lossatlas.scenes.renderer import Part
 
 if TYPE_CHECKING:
     import pyvista as pv
