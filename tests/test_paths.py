@@ -6,11 +6,11 @@ import torch
 import xarray as xr
 
 import lossatlas as la
-from lossatlas import figures, paths, vectors
+from lossatlas import figures, vectors
 from lossatlas import study as rooms
 from lossatlas.networks.training import Recipe
-from lossatlas.paths import PLANES, PathSlice
-from lossatlas.study import Condition, Study
+from lossatlas.study import Condition, Study, training_paths
+from lossatlas.study.training_paths import PLANES, PathSlice
 
 WALKED = Condition(
     "two layers",
@@ -28,7 +28,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def path(study):
-    return paths.measure(study, WALKED, 0, draws=40, samples=100)
+    return training_paths.measure(study, WALKED, 0, draws=40, samples=100)
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,9 @@ def test_coordinates_on_the_pca_plane_are_those_of_the_singular_vectors(path, ru
         by_hand = left[:, i] * singular[i]
         sign = np.sign(by_hand @ seen[name].to_numpy())
         np.testing.assert_allclose(seen[name], sign * by_hand, atol=2e-3 * singular[0])  # kept in half precision
-    held = paths.variance_held(path, "PCA + PCA")
+    held = training_paths.variance_held(path, "PCA + PCA")
     assert held == pytest.approx((singular[:2] ** 2).sum() / (singular**2).sum(), abs=1e-4)
-    drawn = paths.on_plane(path, "PCA + PCA")
+    drawn = training_paths.on_plane(path, "PCA + PCA")
     assert drawn.attrs["explained_variance_alpha"] == pytest.approx(singular[0] ** 2 / (singular**2).sum(), abs=1e-4)
     assert set(drawn.data_vars) == {"alpha", "beta"} and "epoch" in drawn.coords
 
@@ -77,7 +77,7 @@ def test_losses_are_those_of_the_checkpoints_and_of_the_points_on_the_plane(path
         with torch.no_grad():
             loss = torch.nn.functional.cross_entropy(model(inputs), targets).item()
         assert float(path.train_loss[i]) == pytest.approx(loss, rel=1e-5)
-    plane = paths.plane_under(study, WALKED, 0, plane=PLANES[1])
+    plane = training_paths.plane_under(study, WALKED, 0, plane=PLANES[1])
     seen = path.sel(plane=PLANES[1]).isel(step=2)
     model.load_state_dict(plane.at(float(seen.alpha), float(seen.beta)))
     with torch.no_grad():
@@ -95,17 +95,17 @@ def test_random_directions_have_the_cosines_that_theory_gives(path):
 
 def test_nothing_is_trained_again_and_surfaces_come_back_from_what_is_stored(path, study, monkeypatch):
     slices = [PathSlice.around(path, plane, points=4, samples=50) for plane in PLANES]
-    first = [paths.surface_under(study, WALKED, 0, slice=slice) for slice in slices]
+    first = [training_paths.surface_under(study, WALKED, 0, slice=slice) for slice in slices]
 
     def never(*_, **__):
         raise AssertionError("trained although it is stored")
 
     monkeypatch.setattr(rooms, "fit", never)
     again = Study("test", results=study.results, device="cpu", progress=False)
-    xr.testing.assert_identical(paths.measure(again, WALKED, 0, draws=40, samples=100), path)
+    xr.testing.assert_identical(training_paths.measure(again, WALKED, 0, draws=40, samples=100), path)
     for slice, surface in zip(slices, first, strict=True):
-        xr.testing.assert_identical(paths.surface_under(again, WALKED, 0, slice=slice), surface)
-        fresh = paths.compute_surface_under(again, WALKED, 0, slice=slice)
+        xr.testing.assert_identical(training_paths.surface_under(again, WALKED, 0, slice=slice), surface)
+        fresh = training_paths.compute_surface_under(again, WALKED, 0, slice=slice)
         np.testing.assert_allclose(fresh.loss, surface.loss, rtol=1e-6)
         asked = json.loads(surface.attrs["asked"])["asked"]
         assert asked["plane"] == slice.plane and asked["alpha"] == list(slice.alpha)
@@ -116,17 +116,17 @@ def test_nothing_is_trained_again_and_surfaces_come_back_from_what_is_stored(pat
 
 def test_directions_have_length_one_and_move_no_bias(study, path):
     for kind in PLANES:
-        plane = paths.plane_under(study, WALKED, 0, plane=kind)
+        plane = training_paths.plane_under(study, WALKED, 0, plane=kind)
         for direction in plane.directions:
             assert vectors.norm(direction) == pytest.approx(1, abs=1e-3)
             assert all(not tensor.any() for tensor in direction.values() if tensor.dim() < 2)
     assert abs(vectors.cosine(plane.delta, plane.eta)) < 1e-3
     with pytest.raises(ValueError, match="plane='diagonal'"):
-        paths.plane_under(study, WALKED, 0, plane="diagonal")
+        training_paths.plane_under(study, WALKED, 0, plane="diagonal")
 
 
 def test_paths_stand_beside_each_other_on_axes_of_their_own(path):
-    small, large = (paths.on_plane(path, plane) for plane in (PLANES[0], PLANES[2]))
+    small, large = (training_paths.on_plane(path, plane) for plane in (PLANES[0], PLANES[2]))
     figure = figures.path_panels({"small": small, "large": large}, marks=3)
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["small", "large"]
     for ax, one in zip(figure.axes, (small, large), strict=True):

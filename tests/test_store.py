@@ -6,7 +6,7 @@ import pytest
 import torch
 import xarray as xr
 
-from lossatlas.store import Store, jsonable
+from lossatlas.study.store import Store, jsonable
 
 REQUEST = {"model": "cnn-1", "seed": 0, "grid": [0, 1]}
 

@@ -16,10 +16,10 @@ import torch
 import xarray as xr
 from safetensors.torch import load_file, save_file
 
-from lossatlas import geometry, paths, repetition, verification
+from lossatlas import geometry
 from lossatlas import study as rooms
 from lossatlas.networks.training import Recipe
-from lossatlas.study import Condition, Slice, Study
+from lossatlas.study import Condition, Slice, Study, reevaluation, retraining, training_paths
 from lossatlas_book import verify
 from lossatlas_book.console import Failure
 
@@ -68,12 +68,12 @@ def rewrite(path: Path, change) -> None:
         dataset.to_netcdf(path, engine="h5netcdf")
 
 
-def checks(study: Study, **options) -> dict[Slice, verification.Check]:
+def checks(study: Study, **options) -> dict[Slice, reevaluation.Check]:
     """The checks of the surfaces of seed 0, by slice."""
-    found, left_out = verification.stored_surfaces(study)
+    found, left_out = reevaluation.stored_surfaces(study)
     assert left_out == {}
-    with verification.kept_tensors(study) as kept:
-        return {s.slice: verification.check_surface(kept, s, **options) for s in found if s.seed == 0}
+    with reevaluation.kept_tensors(study) as kept:
+        return {s.slice: reevaluation.check_surface(kept, s, **options) for s in found if s.seed == 0}
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -84,7 +84,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def test_what_was_asked_is_read_back(study):
-    stored = verification.read(surface_path(study, slice=FIRST))
+    stored = reevaluation.read(surface_path(study, slice=FIRST))
     assert (stored.condition, stored.seed, stored.slice) == (QUICK, 0, FIRST)
     assert stored.name.startswith("two layers, seed 0, 50 train, plane 1, ±1, layers.0 (")
 
@@ -117,29 +117,29 @@ def test_an_altered_surface_is_found(study, change, verdict):
 
 
 def test_what_rounding_decides_is_counted_and_the_rest_is_compared(study, monkeypatch):
-    compute = verification._Kept.compute_surface
+    compute = reevaluation._Kept.compute_surface
 
     def chaotic(*args, **options):
         surface = compute(*args, **options)
         surface["loss"] = surface.loss + (surface.alpha > 0.5) * (2 + np.sin(1e8 * surface.alpha))
         return surface
 
-    monkeypatch.setattr(verification._Kept, "compute_surface", chaotic)
+    monkeypatch.setattr(reevaluation._Kept, "compute_surface", chaotic)
     far = int((SLICE.alphas > 0.5).sum()) * SLICE.points
     for check in checks(study).values():
         assert (check.verdict, check.rounded) == ("agrees", far) and check.worst < 1e-6
     rewrite(surface_path(study), lambda s: s.loss.__setitem__((0, 0), 1.01 * s.loss[0, 0]))
     found = checks(study)[SLICE]
     assert (found.verdict, found.rounded) == ("differs", far) and found.worst == pytest.approx(0.01, rel=0.02)
-    monkeypatch.setattr(verification, "ROUNDING", -1.0)  # nothing is left to compare
+    monkeypatch.setattr(reevaluation, "ROUNDING", -1.0)  # nothing is left to compare
     assert checks(study)[SLICE].verdict == "differs"
 
 
 def test_a_variable_that_is_not_there_now_is_a_difference(study):
     stored = study.surface(QUICK, 0, slice=SLICE)
-    assert verification.compare(stored, stored) == (0.0, True)
-    assert not verification.compare(stored, stored.drop_vars("accuracy"))[1]
-    assert not verification.compare(stored.drop_vars("accuracy"), stored)[1]
+    assert reevaluation.compare(stored, stored) == (0.0, True)
+    assert not reevaluation.compare(stored, stored.drop_vars("accuracy"))[1]
+    assert not reevaluation.compare(stored.drop_vars("accuracy"), stored)[1]
 
 
 def test_not_finite_values_agree_with_the_same_alone():
@@ -147,12 +147,12 @@ def test_not_finite_values_agree_with_the_same_alone():
         return xr.Dataset({"loss": ("alpha", list(values))}, attrs={"origin_loss": 1.0})
 
     inf, nan = math.inf, math.nan
-    assert verification.compare(surface(1, inf, nan, -inf), surface(1, inf, nan, -inf)) == (0.0, True)
+    assert reevaluation.compare(surface(1, inf, nan, -inf), surface(1, inf, nan, -inf)) == (0.0, True)
     for other in (surface(1, nan, nan, -inf), surface(1, inf, inf, -inf), surface(1, -inf, nan, -inf)):
-        assert not verification.compare(surface(1, inf, nan, -inf), other)[1]
+        assert not reevaluation.compare(surface(1, inf, nan, -inf), other)[1]
     assert (
-        verification.compare(surface(0.0), surface(5e-8))[1]
-        and not verification.compare(surface(0.0), surface(2e-7))[1]
+        reevaluation.compare(surface(0.0), surface(5e-8))[1]
+        and not reevaluation.compare(surface(0.0), surface(2e-7))[1]
     )
 
 
@@ -187,10 +187,10 @@ def test_spoiled_weights_are_found_and_nothing_is_trained_or_moved(study, spoil,
 def test_a_part_is_drawn_by_key_and_seed_and_finds_what_lies_in_it(study):
     found = checks(study, share=0.3, seed=3)[SLICE]
     assert (found.points, found.of, found.verdict) == (25, 49, "agrees")
-    draws = [verification.rows_of(51, 0.2, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    draws = [reevaluation.rows_of(51, 0.2, np.random.default_rng(seed)) for seed in (0, 0, 1)]
     assert np.array_equal(draws[0], draws[1]) and not np.array_equal(draws[0], draws[2])
     assert len(draws[0]) == 11 and (np.diff(draws[0]) > 0).all() and draws[0].max() <= 50
-    assert len(verification.rows_of(51, 1e-6, np.random.default_rng(0))) == verification.FEWEST
+    assert len(reevaluation.rows_of(51, 1e-6, np.random.default_rng(0))) == reevaluation.FEWEST
     rewrite(surface_path(study), lambda s: s.loss.__imul__(1.01))  # wherever the part lies
     assert checks(study, share=0.3, seed=3)[SLICE].verdict == "differs"
 
@@ -200,23 +200,23 @@ def test_results_of_another_version_or_under_another_name_are_left_out_with_the_
     rewrite(path, lambda s: s.attrs.update(asked=s.attrs["asked"].replace('"points": 7', '"points": 9')))
     surface_path(study, 1).write_bytes(b"nothing")
     rewrite(surface_path(study, 2), lambda s: s.attrs.pop("asked"))
-    found, left_out = verification.stored_surfaces(study)
+    found, left_out = reevaluation.stored_surfaces(study)
     assert len(found) == 2
     assert sorted(reason[:10] for reason in left_out.values()) == ["cannot be ", "cannot be ", "what was a"]
-    monkeypatch.setattr(verification, "COMPUTING_VERSION", -1)
+    monkeypatch.setattr(reevaluation, "COMPUTING_VERSION", -1)
     other = surface_path(study, 3)
     with pytest.raises(ValueError, match="computed by version"):
-        verification.read(other)
+        reevaluation.read(other)
     monkeypatch.setattr(rooms, "TRAINING_VERSION", -1)
     with pytest.raises(ValueError, match="trained by version"):
-        verification.read(other)
+        reevaluation.read(other)
 
 
 def test_surfaces_under_a_path_are_verified_from_their_directions(tmp_path):
     study = Study("tiny", results=tmp_path, device="cpu", progress=False)
     condition = replace(QUICK, recipe=replace(RECIPE, checkpoint_every=0))
-    slice = paths.PathSlice(paths.PLANES[2], (-1.0, 1.5), (-0.5, 0.5), points=6, samples=50)
-    paths.surface_under(study, condition, 0, slice=slice)
+    slice = training_paths.PathSlice(training_paths.PLANES[2], (-1.0, 1.5), (-0.5, 0.5), points=6, samples=50)
+    training_paths.surface_under(study, condition, 0, slice=slice)
     assert [check.verdict for check in checks(study).values()] == ["agrees"]
     (plane,) = study.store.root.glob("pca-plane-*.safetensors")
     directions = load_file(plane)
@@ -229,15 +229,15 @@ def test_surfaces_under_a_path_are_verified_from_their_directions(tmp_path):
 # trainings
 
 
-def repeats(study: Study) -> dict[str, repetition.Repeat]:
-    condition, histories = repetition.cheapest(study)
-    found, _ = verification.stored_surfaces(study)
-    rows = repetition.repeat(study, condition, histories, repetition.first_test_surface(condition, found))
+def repeats(study: Study) -> dict[str, retraining.Repeat]:
+    condition, histories = retraining.cheapest(study)
+    found, _ = reevaluation.stored_surfaces(study)
+    rows = retraining.repeat(study, condition, histories, retraining.first_test_surface(condition, found))
     return {row.measure: row for row in rows}
 
 
 def test_the_cheapest_training_with_enough_seeds_gives_its_measures_again(study):
-    condition, histories = repetition.cheapest(study)
+    condition, histories = retraining.cheapest(study)
     assert (condition.recipe.epochs, set(histories)) == (6, set(SEEDS))
     before = contents(study.store.root)
     rows = repeats(study)
@@ -248,7 +248,7 @@ def test_the_cheapest_training_with_enough_seeds_gives_its_measures_again(study)
     assert contents(study.store.root) == before
     for seed in (1, 2):
         history_path(study, QUICK, seed).unlink()
-    assert repetition.cheapest(study) is None
+    assert retraining.cheapest(study) is None
 
 
 def test_another_training_is_found(study, monkeypatch):
@@ -264,20 +264,20 @@ def test_the_interval_holds_one_more_seed_99_times_in_100():
     draws = np.random.default_rng(0).normal(3.0, 2.0, (10_000, 6))
     inside = 0
     for *seeds, more in draws:
-        low, high = repetition.spread(seeds)
+        low, high = retraining.spread(seeds)
         inside += low <= more <= high
     assert inside / len(draws) == pytest.approx(0.99, abs=0.004)
 
 
 def test_without_any_spread_rounding_is_no_difference():
-    assert repetition.spread([0.5, 0.5, 0.5]) == pytest.approx((0.495, 0.505))
-    assert repetition.spread([0.0, 0.0, 0.0], least=0.01) == (-0.01, 0.01)
-    assert repetition.Repeat("roughness", 0.5, math.nan, 0.495, 0.505, 3).verdict == "differs"
+    assert retraining.spread([0.5, 0.5, 0.5]) == pytest.approx((0.495, 0.505))
+    assert retraining.spread([0.0, 0.0, 0.0], least=0.01) == (-0.01, 0.01)
+    assert retraining.Repeat("roughness", 0.5, math.nan, 0.495, 0.505, 3).verdict == "differs"
 
 
 def test_an_expensive_surface_is_thinned_for_all_seeds_alike(study):
     for seed in SEEDS:
-        rewrite(surface_path(study, seed), lambda s: s.attrs.update(seconds=4 * repetition.SURFACE_SECONDS))
+        rewrite(surface_path(study, seed), lambda s: s.attrs.update(seconds=4 * retraining.SURFACE_SECONDS))
     rows = repeats(study)
     thin = study.surface(QUICK, 0, slice=SLICE).isel(alpha=slice(None, None, 2), beta=slice(None, None, 2))
     assert rows["roughness"].stored == geometry.roughness(thin)
@@ -287,15 +287,15 @@ def test_an_expensive_surface_is_thinned_for_all_seeds_alike(study):
 def test_weights_must_be_there_for_what_pages_show_and_are_used_where_they_are(tmp_path):
     def stored(label, seed, points):
         surface = xr.Dataset({"loss": (("alpha", "beta"), np.zeros((points, points)))})
-        return verification.Stored(tmp_path, surface, label, seed, SLICE)
+        return reevaluation.Stored(tmp_path, surface, label, seed, SLICE)
 
     (tmp_path / "measured 1").touch()
     kept = SimpleNamespace(weights_path=lambda label, seed: tmp_path / f"{label} {seed}")
     shown, other, coarse, kept_coarse = (
         stored(*one) for one in (("shown", 0, 51), ("shown", 1, 51), ("measured", 0, 11), ("measured", 1, 11))
     )
-    assert verification.to_verify(kept, [shown, other, coarse, kept_coarse]) == [shown, kept_coarse]
-    assert verification.to_verify(kept, []) == []
+    assert reevaluation.to_verify(kept, [shown, other, coarse, kept_coarse]) == [shown, kept_coarse]
+    assert reevaluation.to_verify(kept, []) == []
 
 
 # the command

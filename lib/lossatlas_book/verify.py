@@ -13,9 +13,9 @@ from . import chapters
 from .console import Failure, Step, columns, duration, step
 
 if TYPE_CHECKING:
-    from lossatlas.repetition import Repeat
     from lossatlas.study import Study
-    from lossatlas.verification import Check, Stored
+    from lossatlas.study.reevaluation import Check, Stored
+    from lossatlas.study.retraining import Repeat
 
 SURFACE_SECONDS = 80.0  # for the surfaces of one chapter; those that would take longer are evaluated in part
 OVERHEAD = 0.3  # seconds that a surface takes whatever its number of points
@@ -50,7 +50,7 @@ def verify(root: Path, name: str, *, day: datetime.date, full: bool = False) -> 
 def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
     """Verify one chapter; returns what is wrong."""
     from lossatlas.study import Study
-    from lossatlas.verification import AGREES, kept_tensors, stored_surfaces, to_verify
+    from lossatlas.study.reevaluation import AGREES, kept_tensors, stored_surfaces, to_verify
 
     study = Study(name, results=root / "data" / "results", progress=False)
     with step("verify", name) as current, kept_tensors(study) as kept:
@@ -73,7 +73,7 @@ def _surfaces(kept: Study, stored: Sequence[Stored], *, current: Step, budget: f
     Each gets its part of the seconds that are left, and as many points as that is enough for, by what it took when
     it was stored and how long those before took here.
     """
-    from lossatlas.verification import check_surface
+    from lossatlas.study.reevaluation import check_surface
 
     waiting = sorted(stored, key=lambda one: one.seconds)
     checks: list[Check] = []
@@ -102,8 +102,8 @@ def _surface_lines(checks: Sequence[Check]) -> list[str]:
 
 def _training(study: Study, stored: Sequence[Stored], *, limit: float) -> list[str]:
     """Repeat the cheapest training of a chapter; returns what is wrong."""
-    from lossatlas.repetition import cheapest, first_test_surface, repeat, training_seconds
-    from lossatlas.verification import AGREES
+    from lossatlas.study.reevaluation import AGREES
+    from lossatlas.study.retraining import cheapest, first_test_surface, repeat, training_seconds
 
     found = cheapest(study)
     if found is None:

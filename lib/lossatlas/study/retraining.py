@@ -14,8 +14,8 @@ import xarray as xr
 from scipy import stats
 
 from lossatlas import geometry
-from lossatlas.study import Condition, Slice, Study
-from lossatlas.verification import AGREES, DIFFERS, SHOWN_SEED, Stored, condition_of
+from lossatlas.study.reevaluation import AGREES, DIFFERS, SHOWN_SEED, Stored, condition_of
+from lossatlas.study.study import Condition, Slice, Study
 
 LEAST_SEEDS = 3  # a spread over seeds needs so many
 LEVEL = 0.99  # of the prediction interval in which a repeated training must lie

@@ -20,7 +20,7 @@ from lossatlas.evaluation.surface import COMPUTING_VERSION, evaluate, pick_devic
 from lossatlas.evidence.claims import Verdict, from_records, to_records
 from lossatlas.networks.models import build_model
 from lossatlas.networks.training import Recipe, Run, fit
-from lossatlas.store import Store, jsonable
+from lossatlas.study.store import Store, jsonable
 from lossatlas.vectors import Params
 
 TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key

@@ -23,9 +23,9 @@ from lossatlas.datasets.load import DatasetUnavailable
 from lossatlas.evaluation.precision import in_last_digits
 from lossatlas.evaluation.surface import COMPUTING_VERSION
 from lossatlas.networks.training import Recipe, Run
-from lossatlas.paths import PathSlice, compute_surface_under
-from lossatlas.store import Store
-from lossatlas.study import TRAINING_VERSION, Condition, Slice, Study
+from lossatlas.study.store import Store
+from lossatlas.study.study import TRAINING_VERSION, Condition, Slice, Study
+from lossatlas.study.training_paths import PathSlice, compute_surface_under
 
 TOLERANCE = 1e-4  # how far a value may be from the stored one, relative to it …
 FLOOR = 1e-3  # … or to this, where it is smaller: float32 gives no loss to better than about 1e-7

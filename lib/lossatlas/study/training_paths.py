@@ -23,7 +23,7 @@ from lossatlas.evaluation.surface import COMPUTING_VERSION, pick_device, provena
 from lossatlas.networks.losses import make_score
 from lossatlas.networks.models import build_model
 from lossatlas.networks.training import mean_scores
-from lossatlas.study import Condition, Study
+from lossatlas.study.study import Condition, Study
 from lossatlas.vectors import Params
 
 RANDOM, MAIN = "random", "PCA"
