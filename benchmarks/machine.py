@@ -40,7 +40,7 @@ def rates() -> dict[str, float]:
     a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
     ways: dict[str, Callable] = {"float32": lambda: torch.mm(a, b)}
     if torch.backends.mkldnn.is_available():
-        ways["float32, oneDNN"] = lambda: torch.ops.lossatlas.evaluation.kernels.dense(a, b, None)
+        ways["float32, oneDNN"] = lambda: torch.ops.lossatlas.dense(a, b, None)
     half, other = a.bfloat16(), b.bfloat16()
     ways["bfloat16"] = lambda: torch.mm(half, other)
     return {name: 2 * SIDE**3 / fastest(way) for name, way in ways.items()}

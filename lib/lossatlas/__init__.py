@@ -1,20 +1,46 @@
-"""Loss landscapes of neural networks: directions, surfaces, and what they mean."""
+"""Loss landscapes of neural networks: directions, surfaces, and what they mean.
 
-from lossatlas.datasets.load import DATASETS, Dataset, DatasetUnavailable, fixed_sample, load_dataset
-from lossatlas.directions.subspaces import (
-    Line,
-    Plane,
-    line_between,
-    pca_plane,
-    plane_from_directions,
-    random_line,
-    random_plane,
-    weight_layers,
-)
-from lossatlas.directions.trajectory import project
-from lossatlas.evaluation.surface import evaluate
-from lossatlas.networks.models import MODELS, build_model
-from lossatlas.networks.training import Recipe, Run, fit
+Names are imported when they are first used, so that reading a stored surface does not load PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lossatlas.datasets import DATASETS, Dataset, DatasetUnavailable, fixed_sample, load_dataset
+    from lossatlas.directions import (
+        Line,
+        Plane,
+        line_between,
+        pca_plane,
+        plane_from_directions,
+        project,
+        random_line,
+        random_plane,
+        weight_layers,
+    )
+    from lossatlas.evaluation import evaluate
+    from lossatlas.networks import MODELS, Recipe, Run, build_model, fit
+
+_HOMES = {
+    "datasets": ("DATASETS", "Dataset", "DatasetUnavailable", "fixed_sample", "load_dataset"),
+    "directions": (
+        "Line",
+        "Plane",
+        "line_between",
+        "pca_plane",
+        "plane_from_directions",
+        "project",
+        "random_line",
+        "random_plane",
+        "weight_layers",
+    ),
+    "evaluation": ("evaluate",),
+    "networks": ("MODELS", "Recipe", "Run", "build_model", "fit"),
+}
+_HOME = {name: package for package, names in _HOMES.items() for name in names}
 
 __all__ = [
     "DATASETS",
@@ -38,3 +64,15 @@ __all__ = [
     "random_plane",
     "weight_layers",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

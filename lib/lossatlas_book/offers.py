@@ -1,6 +1,7 @@
 """What pictures in an executed notebook carry inside becomes files of the site, for the page and to take away.
 
-A figure carries its picture as text, and figures and scenes the files that they offer (see `lossatlas.figures.attachments`).
+A figure carries its picture as text, and figures and scenes the files that they offer
+(see `lossatlas.figures.attachments`).
 """
 
 from __future__ import annotations

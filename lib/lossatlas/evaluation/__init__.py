@@ -1,0 +1,5 @@
+"""The loss of a network at every point of a line or plane."""
+
+from lossatlas.evaluation.surface import evaluate
+
+__all__ = ["evaluate"]

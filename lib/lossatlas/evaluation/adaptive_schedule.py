@@ -16,7 +16,8 @@ CHUNK_POINTS = 32  # in a chunk, where chunks are kept or sent away
 
 
 def run_adaptively(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Found:
-    """As :func:`lossatlas.evaluation.schedule.run`, with as few points evaluated as :func:`lossatlas.evaluation.refinement.fill` needs.
+    """As :func:`lossatlas.evaluation.schedule.run`, with as few points evaluated as
+    :func:`lossatlas.evaluation.refinement.fill` needs.
 
     What is asked next depends on nothing but what came out before, so that a journal's chunks come in the same
     order again.

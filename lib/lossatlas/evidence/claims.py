@@ -1,62 +1,21 @@
-"""From measures over seeds to a verdict on a claim; the statistics themselves are in `lossatlas.evidence.statistics`."""
+"""From measures over seeds to a verdict on a claim."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Real
 
 import numpy as np
 
-from lossatlas._text import Table, interval_text, number, spoken
-from lossatlas.evidence.sentences import changes_in_words, in_words, spread_in_words, trends_in_words
-from lossatlas.evidence.statistics import (
-    LEVEL,
-    Effect,
-    Mean,
-    Trend,
-    VarianceComponents,
-    difference,
-    holm,
-    mean_interval,
-    trend,
-    variance_components,
-)
-
-__all__ = [
-    "Claim",
-    "Effect",
-    "Mean",
-    "Trend",
-    "VarianceComponents",
-    "Verdict",
-    "by_condition",
-    "changes_in_words",
-    "claims_table",
-    "difference",
-    "from_records",
-    "holm",
-    "in_words",
-    "judge",
-    "mean_interval",
-    "possible",
-    "seeds_table",
-    "spread_in_words",
-    "to_records",
-    "trend",
-    "trends_in_words",
-    "trends_table",
-    "variance_components",
-]
+from lossatlas._text import number
+from lossatlas.evidence.statistics import LEVEL, Effect, holm
 
 EXPECTED = ("greater", "less", "different", "same")
 SEEDS = 5  # a condition needs so many for a verdict
-SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "–"}
 SHARES = {"nonconvex_share", "basin_area", "two_components", "straightness", "step"}
 SHARES |= {"accuracy", "balanced_accuracy", "auc"}
 NOT_NEGATIVE = {"roughness", "asymmetry", "minima", "barrier", "loss", "test_loss", "spectral_radius"}
-LARGEST_G = 10  # beyond it Hedges' g tells of a spread next to nothing, and its digits tell nothing
 
 
 @dataclass(frozen=True)
@@ -177,12 +136,12 @@ def _why_not_found(effect: Effect, p: float, tests: int) -> str:
 def to_records(verdicts: Sequence[Verdict]) -> list[dict]:
     """Verdicts as plain nested dicts that JSON can hold (NaN as None), for :func:`from_records`."""
 
-    return [_plain(asdict(verdict)) for verdict in verdicts]
+    return [plain(asdict(verdict)) for verdict in verdicts]
 
 
-def _plain(value):
+def plain(value):
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain(inner) for key, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -201,46 +160,6 @@ def from_records(records: Sequence[Mapping]) -> list[Verdict]:
         ]
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"records: not what to_records makes of verdicts ({error!r})") from error
-
-
-def _size(g: float) -> str:
-    """Hedges' g for people, its digits left out where they tell nothing."""
-    return number(g, 2) if abs(g) <= LARGEST_G else f"{'>' if g > 0 else '<'} {number(math.copysign(LARGEST_G, g))}"
-
-
-def claims_table(verdicts: Sequence[Verdict]) -> Table:
-    """The claims with our estimates and the verdicts, a row each; `.to_records()` gives plain dicts."""
-    rows = []
-    for verdict in verdicts:
-        claim, effect = verdict.claim, verdict.claim.effect
-        size = [] if math.isnan(effect.hedges_g) else [f"Hedges g {_size(effect.hedges_g)}"]
-        outcome = f"{SIGNS[verdict.outcome]} {verdict.outcome}"
-        rows.append(
-            (
-                (claim.text, claim.figure),
-                (outcome, verdict.note) if verdict.note else outcome,
-                (spoken(claim.measure), claim.compared, f"expected: {claim.expected}"),
-                (interval_text(effect.difference, effect.low, effect.high), *size),
-                (number(verdict.p_adjusted, 2), f"uncorrected {number(effect.p, 2)}"),
-                f"{effect.n_a}\u00a0+\u00a0{effect.n_b}",
-            )
-        )
-    headers = ("Claim", "Verdict", "Measure", "Difference [95% interval]", "p (Holm)", "Seeds")
-    classes = tuple(f"la-{verdict.outcome}" for verdict in verdicts)
-    return Table(headers, tuple(rows), to_records(verdicts), "la-claims", classes)
-
-
-def trends_table(trends: Mapping[str, Trend]) -> Table:
-    """Rank correlations by what was compared, a row each, p corrected by Holm for all that are given."""
-    adjusted = holm([found.p for found in trends.values()])
-    rows, plain = [], []
-    for (name, found), p in zip(trends.items(), adjusted.tolist(), strict=True):
-        left_out = [f"{found.left_out} left out, not finite"] if found.left_out else []
-        correlation = interval_text(found.rho, found.low, found.high)
-        rows.append((name, correlation, (number(p, 2), f"uncorrected {number(found.p, 2)}"), (str(found.n), *left_out)))
-        plain.append(_plain({"compared": name, **asdict(found), "p_adjusted": p}))
-    headers = ("Compared", "Rank correlation [95% interval]", "p (Holm)", "Pairs")
-    return Table(headers, tuple(rows), plain, "la-table")
 
 
 def possible(measure: str) -> tuple[float, float]:
@@ -265,26 +184,3 @@ def by_condition(records: Sequence[Mapping], measure: str) -> dict[str, list[flo
     if not found:
         raise ValueError("records: empty; expected at least one")
     return found
-
-
-def seeds_table(records: Sequence[Mapping], *, measures: Sequence[str] | None = None) -> Table:
-    """Every condition with the mean over its seeds and the 95% interval of each measure.
-
-    `records` as in :func:`by_condition`; `measures`: all numbers of the first record but its seed, unless
-    given. Values that are not finite are left out, and the cell says how many. An interval ends where the
-    measure does (see :func:`possible`).
-    """
-    if measures is None:
-        first = records[0] if records else {}
-        measures = [key for key, value in first.items() if isinstance(value, Real) and key != "seed"]
-    rows: dict[str, list] = {}
-    plain = []
-    for measure in measures:
-        for condition, values in by_condition(records, measure).items():
-            mean = mean_interval(values, bounds=possible(measure))
-            row = rows.setdefault(condition, [condition, str(len(values))])
-            left_out = [f"{len(values) - mean.n} left out, not finite"] if mean.n < len(values) else []
-            row.append((interval_text(mean.mean, mean.low, mean.high), *left_out))
-            plain.append({"condition": condition, "measure": measure, **_plain(asdict(mean))})
-    headers = ("Condition", "Seeds", *map(spoken, measures))
-    return Table(headers, tuple(map(tuple, rows.values())), plain, "la-seeds")

@@ -1,0 +1,35 @@
+"""Figures and tables: surfaces, paths, curves over seeds, claims."""
+
+from lossatlas._text import interval_text, listed, number, spoken
+from lossatlas.figures.alt_text import describe
+from lossatlas.figures.correlation import scatter
+from lossatlas.figures.curves import curve_against, dots, histograms, loss_curves, profile
+from lossatlas.figures.provenance import provenance_table
+from lossatlas.figures.surfaces import contour, panels, path_over_contours, path_panels, surface3d
+from lossatlas.figures.tables import Table, claims_table, seeds_table, trends_table
+from lossatlas.figures.theme import figure_html
+
+__all__ = [
+    "Table",
+    "claims_table",
+    "contour",
+    "curve_against",
+    "describe",
+    "dots",
+    "figure_html",
+    "histograms",
+    "interval_text",
+    "listed",
+    "loss_curves",
+    "number",
+    "panels",
+    "path_over_contours",
+    "path_panels",
+    "profile",
+    "provenance_table",
+    "scatter",
+    "seeds_table",
+    "spoken",
+    "surface3d",
+    "trends_table",
+]

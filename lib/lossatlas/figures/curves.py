@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lossatlas._text import interval_text, number, spoken
-from lossatlas.evidence.claims import by_condition, mean_interval, possible
+from lossatlas.evidence.claims import by_condition, possible
+from lossatlas.evidence.statistics import mean_interval
 from lossatlas.figures.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
 from lossatlas.figures.theme import (
     COLOURS,

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import xarray as xr
 
-from lossatlas._text import Table, number
+from lossatlas._text import number
+from lossatlas.figures.tables import Table
 
 HEADERS = ("Condition", "Surfaces", "Seeds", "Samples", "Seconds", "Computed")
 

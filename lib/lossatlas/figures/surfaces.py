@@ -16,26 +16,8 @@ from matplotlib.figure import Figure
 from lossatlas._text import number
 from lossatlas.figures.alt_text import describe
 from lossatlas.figures.colour_scale import Scale
-from lossatlas.figures.correlation import scatter
-from lossatlas.figures.curves import curve_against, dots, histograms, loss_curves, profile
 from lossatlas.figures.drawing import draw_contour, draw_path, draw_surface3d, shape
-from lossatlas.figures.theme import LETTERS, Picture, axis_label, canvas, figure_html, finish, styled, value_label
-
-__all__ = [
-    "contour",
-    "curve_against",
-    "describe",
-    "dots",
-    "figure_html",
-    "histograms",
-    "loss_curves",
-    "panels",
-    "path_over_contours",
-    "path_panels",
-    "profile",
-    "scatter",
-    "surface3d",
-]
+from lossatlas.figures.theme import LETTERS, Picture, axis_label, canvas, finish, styled, value_label
 
 KINDS = ("contour", "surface3d")
 

@@ -79,8 +79,8 @@ def interpolator(axes: Sequence[np.ndarray], values: np.ndarray) -> Callable[...
 def interpolate(surface: xr.Dataset, resolution: int) -> xr.Dataset:
     """The surface on `resolution` evenly spaced points along each axis, for drawing; attributes are kept.
 
-    Every variable over the surface's dimensions is interpolated as in :func:`lossatlas.geometry.grid.interpolator`. This
-    invents no knowledge: measures are taken on the grid that was evaluated.
+    Every variable over the surface's dimensions is interpolated as in :func:`interpolator`. This invents no
+    knowledge: measures are taken on the grid that was evaluated.
     """
     if resolution < 2:
         raise ValueError(f"resolution={resolution!r}: expected 2 or more points along each axis")

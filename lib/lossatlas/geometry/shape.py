@@ -12,23 +12,8 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from lossatlas.geometry.grid import DIMENSIONS, grid_values, interpolate, interpolator
+from lossatlas.geometry.grid import DIMENSIONS, grid_values, interpolator
 
-__all__ = [
-    "MEASURES",
-    "anisotropy",
-    "barrier",
-    "basin_area",
-    "interpolate",
-    "measures",
-    "minima",
-    "nonconvex_share",
-    "origin_value",
-    "persistence",
-    "roughness",
-    "sharpness",
-    "sublevel_components",
-]
 ANGLES = 360  # points on the circle of `sharpness`
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 

@@ -1,0 +1,8 @@
+"""What is looked at: networks, the losses they are trained on, and their training."""
+
+from lossatlas.networks.classification import SCORES, classification_scores
+from lossatlas.networks.models import MODELS, build_model
+from lossatlas.networks.text_sampling import sample_text
+from lossatlas.networks.training import Recipe, Run, fit
+
+__all__ = ["MODELS", "SCORES", "Recipe", "Run", "build_model", "classification_scores", "fit", "sample_text"]

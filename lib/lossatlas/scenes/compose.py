@@ -13,7 +13,7 @@ import xarray as xr
 
 from lossatlas._files import written_whole
 from lossatlas.figures.attachments import Download, data_file
-from lossatlas.scenes.compose import captions, frame, renderer, web
+from lossatlas.scenes import captions, renderer, web
 from lossatlas.scenes.frame import Frame, Grid
 from lossatlas.scenes.path import Track, track_parts
 from lossatlas.scenes.renderer import Label, Part

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from lossatlas.scenes.compose import renderer, scene
+from lossatlas.scenes import renderer
+from lossatlas.scenes.compose import scene
 
 WIDTH = 360  # pixels of a thumbnail
 

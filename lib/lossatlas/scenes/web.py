@@ -17,7 +17,7 @@ import numpy as np
 from lossatlas._text import number
 from lossatlas.figures.attachments import offer
 from lossatlas.figures.provenance import facts
-from lossatlas.scenes.compose import path, renderer
+from lossatlas.scenes import path, renderer
 from lossatlas.scenes.renderer import CLIPPED, COLOURS, SIZE, TALL, Label, Part
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from lossatlas.datasets.load import DatasetUnavailable
+from lossatlas.datasets.cache import DatasetUnavailable
 from lossatlas.evaluation.precision import in_last_digits
 from lossatlas.evaluation.surface import COMPUTING_VERSION
 from lossatlas.networks.training import Recipe, Run

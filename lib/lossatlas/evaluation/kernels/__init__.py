@@ -1,0 +1,1 @@
+"""Operations that make a pass faster: dense layers, recurrent steps, fused and compiled programs."""

@@ -61,14 +61,14 @@ class OneDNNLinear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         if inputs.dtype != self.weight.dtype:  # let it say what is wrong
             return F.linear(inputs, self.weight, self.bias)
-        outputs = torch.ops.lossatlas.evaluation.kernels.dense(inputs, self.weight, self.bias)
+        outputs = torch.ops.lossatlas.dense(inputs, self.weight, self.bias)
         return outputs if inputs.dim() == 2 else outputs.view(*inputs.shape[:-1], len(self.weight))
 
 
 def take_whole(traced: GraphModule) -> GraphModule:
     """Let dense layers of a traced program take what was flattened for them: the compiler loops over it as it is."""
     views = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
-    for node in traced.graph.find_nodes(op="call_function", target=torch.ops.lossatlas.evaluation.kernels.dense.default):
+    for node in traced.graph.find_nodes(op="call_function", target=torch.ops.lossatlas.dense.default):
         if node.args[0].target in views:
             node.update_arg(0, node.args[0].args[0])
     traced.graph.eliminate_dead_code()

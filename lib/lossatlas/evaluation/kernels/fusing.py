@@ -32,7 +32,7 @@ def fuse(traced: GraphModule) -> GraphModule:
     for node in graph.find_nodes(op="call_function", target=aten.convolution.default):
         if can_fuse(node):
             fuse_convolution(node)
-    for target in (torch.ops.lossatlas.evaluation.kernels.dense.default, aten.addmm.default):
+    for target in (torch.ops.lossatlas.dense.default, aten.addmm.default):
         for node in graph.find_nodes(op="call_function", target=target):
             fuse_dense(node)
     for node in graph.find_nodes(op="call_function", target=aten.max_pool2d_with_indices.default):
@@ -94,7 +94,7 @@ def fuse_dense(layer: Node) -> None:
     last = next(filter(None, (only_user(layer, function) for function in AFTER)), layer)
     with layer.graph.inserting_before(last):
         arguments = rows, weight, bias, AFTER.get(last.target, "none")
-        fused = layer.graph.call_function(torch.ops.lossatlas.evaluation.kernels.dense.default, arguments)
+        fused = layer.graph.call_function(torch.ops.lossatlas.dense.default, arguments)
     fused.meta = dict(last.meta)
     last.replace_all_uses_with(fused)
 

@@ -7,9 +7,9 @@ import xarray as xr
 
 import lossatlas as la
 from lossatlas import _files, evidence, vectors
-from lossatlas import study as rooms
 from lossatlas.networks.training import Recipe
 from lossatlas.study import Condition, Slice, Study
+from lossatlas.study import study as rooms
 
 QUICK = Condition(
     "two layers",

@@ -7,9 +7,9 @@ import xarray as xr
 
 import lossatlas as la
 from lossatlas import figures, vectors
-from lossatlas import study as rooms
 from lossatlas.networks.training import Recipe
 from lossatlas.study import Condition, Study, training_paths
+from lossatlas.study import study as rooms
 from lossatlas.study.training_paths import PLANES, PathSlice
 
 WALKED = Condition(

@@ -240,9 +240,7 @@ def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
 def test_a_reader_never_meets_a_half_written_file(tmp_path):
     contents = {"file": bytes(1_000_000)}
     cache._keep(contents, tmp_path)
-    writers = [
-        threading.Thread(target=lambda: [cache._keep(contents, tmp_path) for _ in range(30)]) for _ in range(2)
-    ]
+    writers = [threading.Thread(target=lambda: [cache._keep(contents, tmp_path) for _ in range(30)]) for _ in range(2)]
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lossatlas import evidence
-from lossatlas._text import Table, number
+from lossatlas import evidence, figures
+from lossatlas._text import number
+from lossatlas.figures import Table
 
 numbers = st.floats(-100, 100).map(lambda x: round(x, 3))
 
@@ -231,7 +232,7 @@ def test_an_interval_ends_where_its_measure_does():
     ]
     free = evidence.mean_interval(shares)
     assert free.low < 0 < free.high < 1
-    (row,) = Cells(evidence.seeds_table(records)._repr_html_()).rows[1:]
+    (row,) = Cells(figures.seeds_table(records)._repr_html_()).rows[1:]
     share, sharpness, auc, roughness = row[2:]
     assert share == roughness == f"0.1 [0, {number(free.high)}]"
     assert sharpness == f"0.1 [{number(free.low)}, {number(free.high)}]"
@@ -387,7 +388,7 @@ def verdicts_of_all_kinds():
 
 def test_the_claims_table_shows_every_verdict_in_words():
     verdicts = verdicts_of_all_kinds()
-    table = evidence.claims_table(verdicts)
+    table = figures.claims_table(verdicts)
     page = Cells(table._repr_html_())
     assert {"la-claims", "la-supported", "la-contradicted", "la-inconclusive"} <= set(page.classes)
     assert page.rows[0] == list(table.headers) and len(page.rows) == 5
@@ -453,13 +454,13 @@ def test_trends_in_words_say_which_are_beyond_chance():
 def test_the_size_of_an_effect_has_no_digits_where_the_spread_is_next_to_nothing():
     effect = effect_of(6)
     sizes = {g: evidence.judge([claim("greater", replace(effect, hedges_g=g))]) for g in (9.94, 1660.0, -44.0)}
-    said = {g: evidence.claims_table(verdicts)._repr_markdown_() for g, verdicts in sizes.items()}
+    said = {g: figures.claims_table(verdicts)._repr_markdown_() for g, verdicts in sizes.items()}
     assert "Hedges g 9.9" in said[9.94] and "Hedges g > 10 " in said[1660.0] and "Hedges g < −10 " in said[-44.0]
 
 
 def test_verdicts_survive_json():
     verdicts = verdicts_of_all_kinds()
-    text = json.dumps(evidence.claims_table(verdicts).to_records(), allow_nan=False)
+    text = json.dumps(figures.claims_table(verdicts).to_records(), allow_nan=False)
     back = evidence.from_records(json.loads(text))
     assert repr(back) == repr(verdicts)  # NaN is not equal to itself
     for bad in ([{"claim": {}}], [{}], [{"claim": 3}]):
@@ -474,7 +475,7 @@ def test_the_trends_table_corrects_for_all_its_rows():
         "neither": evidence.trend(x, [0, 1, 0, 1, 0, 1]),
         "hole": evidence.trend([*x, np.nan], [*-x, 9]),
     }
-    table = evidence.trends_table(trends)
+    table = figures.trends_table(trends)
     rows = Cells(table._repr_html_()).rows[1:]
     assert [row[0] for row in rows] == list(trends)
     exact = 2 / math.factorial(6)
@@ -491,7 +492,7 @@ def test_the_seeds_table_shows_means_with_intervals():
         for condition, level in (("shallow", 0.0), ("deep", 10.0))
         for seed in range(3)
     ]
-    table = evidence.seeds_table(records)
+    table = figures.seeds_table(records)
     page = Cells(table._repr_html_())
     assert page.rows[0] == ["Condition", "Seeds", "sharpness", "minima"]
     half = stats.t.ppf(0.975, 2) / math.sqrt(3)
@@ -504,15 +505,15 @@ def test_the_seeds_table_shows_means_with_intervals():
     assert [row[0] for row in page.rows[1:]] == ["shallow", "deep"]
     assert {"condition": "deep", "measure": "sharpness", "mean": 11.0, "n": 3}.items() <= table.to_records()[1].items()
     json.dumps(table.to_records(), allow_nan=False)
-    assert [row[0] for row in Cells(evidence.seeds_table(records, measures=["minima"])._repr_html_()).rows] == [
+    assert [row[0] for row in Cells(figures.seeds_table(records, measures=["minima"])._repr_html_()).rows] == [
         "Condition",
         "shallow",
         "deep",
     ]
     with pytest.raises(ValueError, match=r"no 'roughness'.*sharpness"):
-        evidence.seeds_table(records, measures=["roughness"])
+        figures.seeds_table(records, measures=["roughness"])
     with pytest.raises(ValueError, match="empty"):
-        evidence.seeds_table([], measures=["roughness"])
+        figures.seeds_table([], measures=["roughness"])
 
 
 @pytest.mark.parametrize(

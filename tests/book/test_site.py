@@ -11,9 +11,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
+from test_scenes_page import LABELS, clashes
 
 from browser import difference, path_of, served, visit
-from test_scenes_page import LABELS, clashes
 
 WEIGHT = 4_000_000  # bytes of a page with all its scenes, without the viewer and MathJax
 

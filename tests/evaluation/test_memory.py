@@ -80,7 +80,7 @@ plane = la.random_plane(model)
 few = data[0][:8], data[1][:8]
 # What first calls load: of everything, of oneDNN's products, of tracing.
 la.evaluate(model, plane, few, alphas=[0, 1], memory=10**9, progress=False)
-torch.ops.lossatlas.evaluation.kernels.dense(torch.ones(128, 8), torch.ones(64, 8), torch.ones(64))
+torch.ops.lossatlas.dense(torch.ones(128, 8), torch.ones(64, 8), torch.ones(64))
 trace_pass(lambda a, b: (a @ b).relu(), (torch.ones(2, 2), torch.ones(2, 2)))
 print(growth(lambda: la.evaluate(model, plane, data, alphas=[0, 1], memory={memory}, progress=False)))
 """

@@ -35,7 +35,7 @@ except KeyboardInterrupt as stopped:
 
 def start(path):
     """An evaluation in a process of its own, some chunks of it done."""
-    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    paths = os.pathsep.join([str(Path(__file__).parents[1] / "helpers"), *filter(None, [os.environ.get("PYTHONPATH")])])
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(path)],
         stdout=subprocess.PIPE,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from playwright.sync_api import Browser
+from test_scenes_page import NO_WEBGL, surface
 
 from browser import difference, page_of, visit
 from lossatlas import scenes
 from lossatlas.scenes.renderer import SIZE, project
-from test_scenes_page import NO_WEBGL, surface
 
 pytestmark = pytest.mark.browser
 

@@ -17,9 +17,9 @@ import xarray as xr
 from safetensors.torch import load_file, save_file
 
 from lossatlas import geometry
-from lossatlas import study as rooms
 from lossatlas.networks.training import Recipe
 from lossatlas.study import Condition, Slice, Study, reevaluation, retraining, training_paths
+from lossatlas.study import study as rooms
 from lossatlas_book import verify
 from lossatlas_book.console import Failure
 

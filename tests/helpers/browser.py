@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, Request
 
 from lossatlas_book import publish, serve
 
-STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
+STATIC = Path(__file__).resolve().parents[2] / "book" / "_static"
 OWN_HOSTS = ("127.0.0.1", "localhost")
 # The browser's advice when pixels are read back from a picture drawn without a graphics card.
 ADVICE = "GPU stall due to ReadPixels"

@@ -27,7 +27,7 @@ from lossatlas_book import chapters, console, environment, execute, launch, publ
 from lossatlas_book.__main__ import main
 from lossatlas_book.console import Failure
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = """\
 grid_points = 11  # points along each side
 radii = [0.25, 0.5]  # of the circles

@@ -13,11 +13,11 @@ import pyvista as pv
 import xarray as xr
 from PIL import Image
 from playwright.sync_api import Browser
+from test_site import chapters, pages
 
 from browser import served, visit
 from lossatlas_book import chapters as notebooks
 from lossatlas_book import measure
-from test_site import chapters, pages
 
 PAGE = 2_000_000  # bytes of a chapter before a scene is scrolled to, without what all pages share
 SCENE = 350_000  # bytes that one scene loads when it is scrolled to
