@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from test_site import pages
 
-from browser import visit
+from browser import pages, visit
 
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 # Contrast is the only thing that depends on the theme, and room to scroll the only one on the width.

@@ -13,9 +13,8 @@ import pyvista as pv
 import xarray as xr
 from PIL import Image
 from playwright.sync_api import Browser
-from test_site import chapters, pages
 
-from browser import served, visit
+from browser import chapters, pages, served, visit
 from lossatlas_book import chapters as notebooks
 from lossatlas_book import measure
 

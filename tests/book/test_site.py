@@ -11,9 +11,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
-from test_scenes_page import LABELS, clashes
 
-from browser import difference, path_of, served, visit
+from browser import LABELS, chapters, clashes, difference, pages, path_of, served, visit
 
 WEIGHT = 4_000_000  # bytes of a page with all its scenes, without the viewer and MathJax
 
@@ -28,16 +27,6 @@ def base(site: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     else:
         with served(site) as address:
             yield address
-
-
-def pages(site: Path) -> list[str]:
-    """Every page of the site, as paths under it."""
-    found = [path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html"))]
-    return [name for name in found if not name.startswith("_static")]
-
-
-def chapters(site: Path) -> list[str]:
-    return [name for name in pages(site) if name.startswith("book/")]
 
 
 def test_every_scene_of_the_book_comes_alive_turns_and_resets(browser: Browser, site: Path, base: str):

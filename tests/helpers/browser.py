@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import numpy as np
+import xarray as xr
 import yaml
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Request
@@ -142,3 +143,54 @@ def served(folder: Path) -> Iterator[str]:
 def path_of(url: str, folder: Path, base: str) -> Path:
     """The file of a folder that an address under `base` stands for."""
     return folder / unquote(urlsplit(url).path).removeprefix(unquote(urlsplit(base).path))
+
+
+NO_WEBGL = """
+const getContext = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  return kind.startsWith("webgl") ? null : getContext.call(this, kind, ...rest);
+};
+"""
+
+LABELS = """figure => {
+  const seen = (one) => one.checkVisibility({ visibilityProperty: true });
+  const place = (one) => { const { left, top, right, bottom } = one.getBoundingClientRect();
+    return [left, top, right, bottom]; };
+  const all = [...figure.querySelectorAll(".la-labels span")].filter(seen);
+  return { box: place(figure.querySelector(".la-view")), names: all.filter((one) => one.className === "la-name").length,
+    labels: all.map((one) => [one.textContent, ...place(one)]) };
+}"""
+
+
+def clashes(found: dict) -> list[str]:
+    """Labels that overlap, and labels that the edge of the picture cuts off."""
+    left, top, right, bottom = found["box"]
+    wrong = [
+        f"{text} is cut off"
+        for text, x0, y0, x1, y1 in found["labels"]
+        if x0 < left - 0.5 or y0 < top - 0.5 or x1 > right + 0.5 or y1 > bottom + 0.5
+    ]
+    for number, (one, a0, b0, a1, b1) in enumerate(found["labels"]):
+        for other, x0, y0, x1, y1 in found["labels"][:number]:
+            if a0 < x1 and x0 < a1 and b0 < y1 and y0 < b1:
+                wrong.append(f"{one} meets {other}")
+    return wrong
+
+
+def surface(depth: float, points: int = 15) -> xr.Dataset:
+    axis = np.linspace(-1, 1, points)
+    a, b = np.meshgrid(axis, axis, indexing="ij")
+    return xr.Dataset(
+        {"loss": (("alpha", "beta"), 0.1 + depth * a**2 + b**2 + 0.3 * np.sin(4 * a))},
+        coords={"alpha": axis, "beta": axis},
+    )
+
+
+def chapters(site: Path) -> list[str]:
+    return [name for name in pages(site) if name.startswith("book/")]
+
+
+def pages(site: Path) -> list[str]:
+    """Every page of the site, as paths under it."""
+    found = [path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html"))]
+    return [name for name in found if not name.startswith("_static")]

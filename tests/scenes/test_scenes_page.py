@@ -7,22 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 from playwright.sync_api import Browser
 
-from browser import difference, page_of, served, visit
+from browser import LABELS, NO_WEBGL, clashes, difference, page_of, served, surface, visit
 from lossatlas import scenes
 
 pytestmark = pytest.mark.browser
-
-
-def surface(depth: float, points: int = 15) -> xr.Dataset:
-    axis = np.linspace(-1, 1, points)
-    a, b = np.meshgrid(axis, axis, indexing="ij")
-    return xr.Dataset(
-        {"loss": (("alpha", "beta"), 0.1 + depth * a**2 + b**2 + 0.3 * np.sin(4 * a))},
-        coords={"alpha": axis, "beta": axis},
-    )
 
 
 @pytest.fixture(scope="session")
@@ -41,31 +31,6 @@ def address(page_of_scenes: Path) -> str:
 
 
 # The places of the labels of a scene, and of its picture, as they are to be seen.
-LABELS = """figure => {
-  const seen = (one) => one.checkVisibility({ visibilityProperty: true });
-  const place = (one) => { const { left, top, right, bottom } = one.getBoundingClientRect();
-    return [left, top, right, bottom]; };
-  const all = [...figure.querySelectorAll(".la-labels span")].filter(seen);
-  return { box: place(figure.querySelector(".la-view")), names: all.filter((one) => one.className === "la-name").length,
-    labels: all.map((one) => [one.textContent, ...place(one)]) };
-}"""
-
-
-def clashes(found: dict) -> list[str]:
-    """Labels that overlap, and labels that the edge of the picture cuts off."""
-    left, top, right, bottom = found["box"]
-    wrong = [
-        f"{text} is cut off"
-        for text, x0, y0, x1, y1 in found["labels"]
-        if x0 < left - 0.5 or y0 < top - 0.5 or x1 > right + 0.5 or y1 > bottom + 0.5
-    ]
-    for number, (one, a0, b0, a1, b1) in enumerate(found["labels"]):
-        for other, x0, y0, x1, y1 in found["labels"][:number]:
-            if a0 < x1 and x0 < a1 and b0 < y1 and y0 < b1:
-                wrong.append(f"{one} meets {other}")
-    return wrong
-
-
 def test_labels_are_whole_and_apart_at_every_width_and_from_every_side(browser: Browser, tmp_path):
     high = surface(3).assign(loss=lambda found: 10 ** (4 * found.loss))
     address = page_of([scenes.scene(high, title="High", height="log", resolution=31)._repr_html_()], tmp_path).as_uri()
@@ -235,14 +200,6 @@ def test_a_scene_follows_the_theme_and_the_size_of_the_window(browser: Browser, 
         assert small.shape[1] <= 420
         assert difference(small, seen.shot(figure, still=True)) < 5
         assert seen.problems == []
-
-
-NO_WEBGL = """
-const getContext = HTMLCanvasElement.prototype.getContext;
-HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
-  return kind.startsWith("webgl") ? null : getContext.call(this, kind, ...rest);
-};
-"""
 
 
 def test_without_webgl_the_pictures_stay_and_nothing_is_loaded(browser: Browser, address: str):

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from playwright.sync_api import Browser
-from test_scenes_page import NO_WEBGL, surface
 
-from browser import difference, page_of, visit
+from browser import NO_WEBGL, difference, page_of, surface, visit
 from lossatlas import scenes
 from lossatlas.scenes.renderer import SIZE, project
 
