@@ -10,8 +10,7 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
-from lossatlas import datasets
-from lossatlas.datasets import DATASETS, DatasetUnavailable, cache, fixed_sample, formats, load_dataset
+from lossatlas.datasets import DATASETS, DatasetUnavailable, cache, fixed_sample, formats, load, load_dataset
 
 # --- scaling and splitting --------------------------------------------------------------------------------
 
@@ -31,22 +30,22 @@ def test_seismic_bumps_is_scaled_as_documented():
 
 def test_windows_do_not_overlap_and_targets_follow():
     text = np.arange(11)
-    inputs, targets = datasets.windows(text, 3)
+    inputs, targets = load.windows(text, 3)
     assert inputs.tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     assert torch.equal(targets, inputs + 1)
-    assert datasets.windows(np.arange(4), 3)[1].tolist() == [[1, 2, 3]]
+    assert load.windows(np.arange(4), 3)[1].tolist() == [[1, 2, 3]]
     with pytest.raises(ValueError, match="sequence_length=11"):
-        datasets.windows(text, 11)
+        load.windows(text, 11)
 
 
 def test_a_split_is_a_shuffled_partition_and_the_same_every_time():
     rows = np.arange(2584)
-    train, test = datasets.shuffle_and_split(rows, rows * 2)
+    train, test = load.shuffle_and_split(rows, rows * 2)
     assert (len(train[0]), len(test[0])) == (1938, 646)
     assert sorted(torch.cat([train[0], test[0]]).tolist()) == rows.tolist()
     assert torch.equal(train[1], train[0] * 2) and torch.equal(test[1], test[0] * 2)
     assert train[0].tolist() != sorted(train[0].tolist())
-    again, _ = datasets.shuffle_and_split(rows, rows * 2)
+    again, _ = load.shuffle_and_split(rows, rows * 2)
     assert torch.equal(train[0], again[0])
 
 
@@ -85,7 +84,7 @@ def test_digits_are_scikit_learns():
 
 def test_breast_cancer_is_scikit_learns_standardised_by_the_train_split():
     data, bunch = load_dataset("breast-cancer"), load_breast_cancer()
-    train, test = datasets.shuffle_and_split(bunch.data, bunch.target[:, None])
+    train, test = load.shuffle_and_split(bunch.data, bunch.target[:, None])
     everything = by_rows(torch.cat([train[0], test[0]]), torch.cat([train[1], test[1]]))
     np.testing.assert_array_equal(everything, by_rows(bunch.data, bunch.target))
     scaler = StandardScaler().fit(train[0].numpy())
@@ -99,7 +98,7 @@ def test_breast_cancer_is_scikit_learns_standardised_by_the_train_split():
 
 def test_an_attribute_that_does_not_vary_stays_finite():
     split = torch.tensor([[1.0, 5.0], [3.0, 5.0]]), torch.zeros(2, 1)
-    (inputs, _), _ = datasets.standardise(split, split)
+    (inputs, _), _ = load.standardise(split, split)
     assert inputs.tolist() == [[-1, 0], [1, 0]]
 
 
@@ -140,7 +139,7 @@ def test_a_missing_real_dataset_is_skipped_but_fails_in_ci(monkeypatch, ci, outc
     def unavailable(root):
         raise DatasetUnavailable("name not known")
 
-    monkeypatch.setitem(datasets.LOADERS, "mnist", unavailable)
+    monkeypatch.setitem(load.LOADERS, "mnist", unavailable)
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="name not known"):
         real("mnist")

@@ -25,7 +25,7 @@ import sys, time
 from lossatlas import evaluate
 from lossatlas.evaluation import schedule
 from networks import slow_request
-engine.CHUNK_SECONDS = engine.LONGEST_CHUNK = 0.05
+schedule.CHUNK_SECONDS = schedule.LONGEST_CHUNK = 0.05
 try:
     evaluate(**slow_request(0.05), resume=sys.argv[1])
 except KeyboardInterrupt as stopped:

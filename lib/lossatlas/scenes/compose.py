@@ -14,7 +14,7 @@ import xarray as xr
 from lossatlas._files import written_whole
 from lossatlas.figures.attachments import Download, data_file
 from lossatlas.scenes import captions, renderer, web
-from lossatlas.scenes.frame import Frame, Grid
+from lossatlas.scenes.frame import Frame, Grid, contour_levels, faces, legible_contours, surface_parts, touching, walls
 from lossatlas.scenes.path import Track, track_parts
 from lossatlas.scenes.renderer import Label, Part
 
@@ -109,7 +109,7 @@ def scene(
     """
     grid = Grid.of(surface, variable, height)
     frame = Frame.around([grid], clip, clim)
-    contours = frame.legible_contours([grid], frame, contours, resolution)
+    contours = legible_contours([grid], frame, contours, resolution)
     return _scene(surface, grid, frame, contours, path, title, alt, resolution)
 
 
@@ -135,7 +135,7 @@ def compare(
         raise ValueError(f"paths has titles {sorted(unknown)} without a surface; expected some of {list(surfaces)}")
     grids = {title: Grid.of(surface, variable, height) for title, surface in surfaces.items()}
     frame = Frame.around(list(grids.values()), clip, clim)
-    contours = frame.legible_contours(list(grids.values()), frame, contours, resolution)
+    contours = legible_contours(list(grids.values()), frame, contours, resolution)
     return SceneRow(
         _scene(surfaces[title], grid, frame, contours, paths.get(title), title, None, resolution)
         for title, grid in grids.items()
@@ -172,7 +172,7 @@ def export(
     if path.suffix == ".vtp":
         order = "C"
         points = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-        mesh = pv.PolyData.from_regular_faces(points, frame.faces(z.shape)[~frame.touching(~finite).ravel()])
+        mesh = pv.PolyData.from_regular_faces(points, faces(z.shape)[~touching(~finite).ravel()])
     else:
         mesh.hide_points(~finite.ravel(order="F"))
     mesh.point_data["height"] = grid.heights.ravel(order)
@@ -197,7 +197,7 @@ def _scene(
     resolution: int,
 ) -> Scene:
     labels = captions.labels(grid, frame)
-    parts = frame.surface_parts(grid, frame, contours=contours, resolution=resolution)
+    parts = surface_parts(grid, frame, contours=contours, resolution=resolution)
     steps, outside, track = 0, 0, None
     if path is not None:
         if missing := {"alpha", "beta"} - set(path.variables):
@@ -208,10 +208,10 @@ def _scene(
     other = frame.switched()
     other_ticks = captions.heights(other) if other else []
     ticks = {axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"}
-    parts.append(frame.walls(ticks, role="walls"))
+    parts.append(walls(ticks, role="walls"))
     if other_ticks:
         hidden = ticks | {"z": [x.at for x in other_ticks]}
-        parts.append(frame.walls(hidden, role="other walls", opacity=0.0))
+        parts.append(walls(hidden, role="other walls", opacity=0.0))
     names = dict.fromkeys((grid.name, *(name for name in READINGS if name in surface)))
     both = {name: surface[name] for name in names if set(surface[name].dims) == {"alpha", "beta"}}
     return Scene(
@@ -223,7 +223,7 @@ def _scene(
         parts=tuple(parts),
         labels=tuple(labels),
         other_ticks=tuple(other_ticks),
-        levels=tuple((frame.contour_levels(frame, contours) - frame.low) / (frame.high - frame.low)),
+        levels=tuple((contour_levels(frame, contours) - frame.low) / (frame.high - frame.low)),
         axes=(grid.alphas, grid.betas),
         readings={name: np.asarray(values.transpose("alpha", "beta"), dtype=float) for name, values in both.items()},
         track=track,

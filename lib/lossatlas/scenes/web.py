@@ -44,9 +44,9 @@ def vtksz(parts: Sequence[Part]) -> bytes:
     initialize_serializers()
     context = SynchronizationContext()
     context.set_ignore_last_dependencies(True)
-    window, renderer = vtkGenericOpenGLRenderWindow(), vtkRenderer()
-    window.AddRenderer(renderer)
-    renderer.fill(renderer, parts)
+    window, contents = vtkGenericOpenGLRenderWindow(), vtkRenderer()
+    window.AddRenderer(contents)
+    renderer.fill(contents, parts)
     scene = serialize(None, window, "window", context, 1)
     scene["mtime"] = 1
     arrays = {
