@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from lossatlas.evaluation import evaluate
     from lossatlas.networks import MODELS, Recipe, Run, build_model, fit
 
+__version__ = "0.2.0"
+
 _HOMES = {
     "datasets": ("DATASETS", "Dataset", "DatasetUnavailable", "fixed_sample", "load_dataset"),
     "directions": (
