@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
-from lossatlas.datasets import DATASETS, DatasetUnavailable, cache, fixed_sample, formats, load, load_dataset
+from lossatlas.datasets import DATASETS, Dataset, DatasetUnavailable, cache, fixed_sample, formats, load, load_dataset
 
 # --- scaling and splitting --------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ def test_a_sequence_length_that_makes_no_sense(length):
 # --- the real files ---------------------------------------------------------------------------------------
 
 
-def real(name: str, **options) -> datasets.Dataset:
+def real(name: str, **options) -> Dataset:
     try:
         return load_dataset(name, **options)
     except DatasetUnavailable as error:
