@@ -54,7 +54,7 @@ clean:  ## Remove everything that was built (the environment and downloaded data
 	rm -rf _build
 
 environment: setup = book
-test-environment: setup = book test distributed bench
+test-environment: setup = book test bench
 bench-environment: setup = book bench
 environment test-environment bench-environment:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }

@@ -33,10 +33,22 @@ def pins() -> dict[str, str]:
     return found
 
 
+def wanted(*extras: str) -> list[Requirement]:
+    """The packages that some extras ask for; those that an extra takes from another extra are among them."""
+    found: list[Requirement] = []
+    for extra in extras:
+        for requirement in map(Requirement, EXTRAS[extra]):
+            found += wanted(*requirement.extras) if requirement.name == PROJECT["name"] else [requirement]
+    return found
+
+
 def declared() -> list[Requirement]:
     """Everything that pyproject.toml asks for, extras included."""
-    texts = [*PROJECT["dependencies"], *(text for extra in EXTRAS.values() for text in extra)]
-    return [Requirement(text) for text in texts]
+    return [*map(Requirement, PROJECT["dependencies"]), *wanted(*EXTRAS)]
+
+
+def names(requirements: list[Requirement]) -> set[str]:
+    return {requirement.name for requirement in requirements}
 
 
 def needed() -> set[str]:
@@ -55,7 +67,7 @@ def needed() -> set[str]:
     return {name for name, _ in seen}
 
 
-@pytest.mark.parametrize("requirement", declared(), ids=str)
+@pytest.mark.parametrize("requirement", sorted(set(declared()), key=str), ids=str)
 def test_every_dependency_is_pinned_to_a_version_it_allows(requirement):
     version = pins().get(canonicalize_name(requirement.name))
     assert version, f"{requirement.name} has no pin"
@@ -64,11 +76,11 @@ def test_every_dependency_is_pinned_to_a_version_it_allows(requirement):
 
 def test_what_is_installed_is_what_is_pinned():
     pinned = pins()
-    names = needed()
-    assert len(names) > 100  # the walk over the packages' own requirements went somewhere
+    packages = needed()
+    assert len(packages) > 100  # the walk over the packages' own requirements went somewhere
     wrong = {
         name: (metadata.version(name), pinned.get(name))
-        for name in names
+        for name in packages
         if Version(metadata.version(name)).public != pinned.get(name)
     }
     assert not wrong, "installed, pinned"
@@ -80,14 +92,15 @@ def test_conda_installs_the_same_set():
     assert pip[0] == "-c constraints.txt"
     (project,) = pip[1:]
     named = re.fullmatch(r"-e \.\[([\w,]+)\]", project)[1].split(",")
-    assert set(named) == set(EXTRAS)
+    assert names(wanted(*named)) == names(wanted(*EXTRAS))
     others = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
     assert {re.match(r"[\w-]+", entry)[0] for entry in others} == {"python", "pip", "make", "git"}
 
 
 def test_make_installs_all_extras():
     makefile = (ROOT / "Makefile").read_text()
-    assert set(re.search(r"^test-environment: setup = (.*)$", makefile, re.M)[1].split()) == set(EXTRAS)
+    named = re.search(r"^test-environment: setup = (.*)$", makefile, re.M)[1].split()
+    assert names(wanted(*named)) == names(wanted(*EXTRAS))
     assert re.search(r"^environment: setup = (.*)$", makefile, re.M)[1].split() == ["book"]
 
 
