@@ -120,7 +120,7 @@ def beside(old: Verdict, new: Verdict) -> tuple[str, str]:
     "same" or "other"; where it has too few seeds to be decided, "near" if its interval holds the published
     difference, "far" if not.
     """
-    from lossatlas.evidence import SEEDS
+    from lossatlas.evidence.claims import SEEDS
 
     effect = new.claim.effect
     if min(effect.n_a, effect.n_b) < SEEDS:
