@@ -6,12 +6,13 @@ a direction is a dict of the same names and shapes. Nothing here changes its arg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 Params = dict[str, Tensor]
+Point = nn.Module | Mapping[str, Tensor]
 
 
 def parameters_of(source: nn.Module | Mapping[str, Tensor]) -> Params:
@@ -53,6 +54,22 @@ def scale(factor: float, a: Mapping[str, Tensor]) -> Params:
 def axpy(factor: float, a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Params:
     """factor · a + b."""
     return combine(lambda x, y: factor * x + y, a, b)
+
+
+def add_scaled(a: Mapping[str, Tensor], others: Sequence[Mapping[str, Tensor]], factors: Sequence[float]) -> Params:
+    """Return ``a + Σ factorᵢ·otherᵢ``, each tensor in the dtype that it has in ``a``; whole numbers stay.
+
+    Sums of less than 32 bits are computed in float32 and rounded once.
+    """
+    result = {}
+    for name, tensor in a.items():
+        total = tensor.clone()
+        if tensor.is_floating_point() or tensor.is_complex():
+            total = total.to(torch.promote_types(tensor.dtype, torch.float32))
+            for factor, other in zip(factors, others, strict=True):
+                total = total + factor * other[name].to(total.dtype)
+        result[name] = total.to(tensor.dtype)
+    return result
 
 
 def zeros_like(a: Mapping[str, Tensor]) -> Params:

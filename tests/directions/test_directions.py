@@ -108,7 +108,7 @@ def test_pca_plane_agrees_with_scikit_learn():
     for direction, component in zip(plane.directions, reference.components_, strict=True):
         assert abs(float(direction["w"].flatten() @ torch.tensor(component))) == pytest.approx(1, abs=1e-10)
         assert not direction["b"].any()
-    assert plane.facts["explained"][:2] == pytest.approx(reference.explained_variance_ratio_.tolist())
+    assert plane.description["explained"][:2] == pytest.approx(reference.explained_variance_ratio_.tolist())
 
 
 def test_pca_plane_without_centring_maximises_the_projection():
@@ -119,7 +119,7 @@ def test_pca_plane_without_centring_maximises_the_projection():
     for i, direction in enumerate(plane.directions, start=1):
         flat = vectors.flatten(direction)
         assert abs(float(flat @ eigenvectors[:, -i])) == pytest.approx(1, abs=1e-10)
-        assert plane.facts["singular_values"][i - 1] ** 2 == pytest.approx(float(values[-i]))
+        assert plane.description["singular_values"][i - 1] ** 2 == pytest.approx(float(values[-i]))
     assert vectors.dot(plane.delta, plane.eta) == pytest.approx(0, abs=1e-12)
     assert all(torch.equal(plane.origin[n], checkpoints[-1][n]) for n in plane.origin)
 
@@ -131,3 +131,31 @@ def test_paths_that_span_no_plane_are_refused():
     line = [vectors.scale(t, start) for t in (1.0, 2.0, 3.0, 4.0)]
     with pytest.raises(ValueError, match="on one line"):
         la.pca_plane(line)
+
+
+def test_coordinates_and_units_come_from_the_axes():
+    model, _ = table_1("feedforward-4")
+    box = la.random_box(model, seed=7, normalize="layer")
+    plane = la.random_plane(model, seed=7, normalize="layer")
+    assert [axis.name for axis in box.axes] == ["alpha", "beta", "gamma"]
+    assert {axis.units for axis in box.axes} == {"layer-normalized step"}
+    for name in plane.delta:
+        assert torch.equal(box.directions[0][name], plane.delta[name])
+        assert torch.equal(box.directions[1][name], plane.eta[name])
+    coordinates = (0.5, -2.0, 0.25)
+    for name, tensor in box.at(*coordinates).items():
+        moves = (c * d[name] for c, d in zip(coordinates, box.directions, strict=True))
+        torch.testing.assert_close(tensor, box.origin[name] + sum(moves))
+    grid = np.random.default_rng(0).normal(size=(4, 3))
+    np.testing.assert_array_equal(box.coefficients(grid), grid)
+    with pytest.raises(ValueError, match=r"coordinates: 2 given, expected 3 \(alpha, beta, gamma\)"):
+        box.at(0.0, 1.0)
+
+
+def test_buffers_travel_with_a_subspace():
+    origin, delta = {"w": torch.zeros(2, 2)}, {"w": torch.ones(2, 2)}
+    mean, step = {"m": torch.tensor([1.0, 2.0])}, {"m": torch.tensor([0.5, -1.0])}
+    line = la.Line(origin, delta, buffers=mean, buffer_directions=(step,))
+    torch.testing.assert_close(line.buffers_at(2.0)["m"], torch.tensor([2.0, 0.0]))
+    assert la.Line(origin, delta).buffers_at(2.0) == {}
+    torch.testing.assert_close(la.Line(origin, delta, buffers=mean).buffers_at(2.0), mean)

@@ -4,7 +4,7 @@ import torch
 
 import lossatlas as la
 from lossatlas import vectors
-from lossatlas.directions import random_direction, trajectory
+from lossatlas.directions import random_direction, random_walk, random_walk_shares, trajectory
 
 
 def oblique_plane(seed=0):
@@ -85,16 +85,16 @@ def test_dot_products_are_least_squares_only_where_the_basis_is_orthogonal():
 
 def test_a_random_walk_has_the_lengths_it_was_given_and_the_shares_of_theory():
     lengths = np.linspace(3, 1, 12)
-    walk = trajectory.random_walk(lengths, dimensions=100_000, seed=3)
+    walk = random_walk(lengths, dimensions=100_000, seed=3)
     assert walk.shape == (13, 100_000) and not walk[-1].any()
     np.testing.assert_allclose(np.linalg.norm(np.diff(walk, axis=0), axis=1), lengths, rtol=1e-3)
     singular = np.linalg.svd(walk[:-1].astype(float), compute_uv=False)
-    np.testing.assert_allclose(singular**2 / (singular**2).sum(), trajectory.random_walk_shares(lengths), rtol=0.02)
+    np.testing.assert_allclose(singular**2 / (singular**2).sum(), random_walk_shares(lengths), rtol=0.02)
 
 
 def test_shares_of_a_walk_of_equal_steps_are_those_of_brownian_motion():
     # Seen from its end, Brownian motion has the Karhunen-Loève eigenvalues 1/((k - 1/2)π)²: of the sum 1/2.
-    shares = trajectory.random_walk_shares(np.ones(2000))
+    shares = random_walk_shares(np.ones(2000))
     k = np.arange(1, 6)
     np.testing.assert_allclose(shares[:5], 2 / ((k - 0.5) * np.pi) ** 2, rtol=2e-3)
 

@@ -42,7 +42,7 @@ def test_an_adaptive_surface_is_near_the_whole_one_for_a_quarter_of_the_evaluati
 
 def test_an_adaptive_line(network):
     model, plane, data, _ = network
-    line = Line(plane.origin, plane.delta, plane.facts)
+    line = Line(plane.origin, plane.delta, plane.description)
     options = {"loss": data.loss, "alphas": np.linspace(-1, 1, 101), "progress": False}
     whole = la.evaluate(model, line, data.test, **options)
     found = la.evaluate(model, line, data.test, method="adaptive", **options)

@@ -239,3 +239,21 @@ def test_made_up_data_is_what_the_tests_think():
     data = made_up_data((2, 3), classes=4, n=9)
     assert data.test[0].shape == (9, 2, 3) and int(data.test[1].max()) < 4
     assert vectors.norm(vectors.parameters_of(odd_net())) > 0
+
+
+def test_three_directions():
+    model, data = odd_net(), odd_data()
+    box = la.random_box(model, seed=3)
+    assert box.directions[0]["first.weight"].any()
+    alphas, betas, gammas = np.linspace(-1, 1, 3), np.linspace(-0.5, 1, 4), np.array([-0.3, 0.6])
+    found = la.evaluate(model, box, data, alphas=alphas, betas=betas, gammas=gammas, progress=False)
+    assert found.loss.dims == found.accuracy.dims == ("alpha", "beta", "gamma")
+    assert found.gamma.attrs["units"] == "filter-normalized step"
+    for k, gamma in enumerate(gammas):
+        shifted = la.Plane(vectors.axpy(gamma, box.directions[2], box.origin), *box.directions[:2])
+        expected, _ = plain_loop(model, shifted, data, loss="cross_entropy", alphas=alphas, betas=betas)
+        np.testing.assert_allclose(found.loss[:, :, k], expected, rtol=1e-5)
+    short = la.evaluate(model, box, data, alphas=alphas, progress=False)
+    assert short.sizes == {"alpha": 3, "beta": 3, "gamma": 3}
+    with pytest.raises(ValueError, match="gammas: given for a Plane, whose axes are alpha, beta"):
+        la.evaluate(model, la.random_plane(model), data, gammas=gammas)

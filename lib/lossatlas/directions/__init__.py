@@ -1,29 +1,30 @@
-"""Where to look: lines and planes through weight space."""
+"""Where to look: subspaces of weight space and the directions that span them."""
 
-from lossatlas.directions.subspaces import (
-    Line,
-    Plane,
-    line_between,
+from lossatlas.directions.gaussian import (
     normalize_direction,
-    pca_plane,
-    plane_from_directions,
+    random_box,
     random_direction,
     random_line,
     random_plane,
     weight_layers,
 )
+from lossatlas.directions.random_walk import random_walk, random_walk_shares
+from lossatlas.directions.subspaces import Axis, Box, Line, Plane, Subspace, plane_from_directions
 from lossatlas.directions.svd import reconstruction_errors, smallest_errors, svd_by_eigenvectors
 from lossatlas.directions.trajectory import (
     dot_products,
     effective_dimensions,
+    line_between,
+    pca_plane,
     project,
-    random_walk,
-    random_walk_shares,
 )
 
 __all__ = [
+    "Axis",
+    "Box",
     "Line",
     "Plane",
+    "Subspace",
     "dot_products",
     "effective_dimensions",
     "line_between",
@@ -31,6 +32,7 @@ __all__ = [
     "pca_plane",
     "plane_from_directions",
     "project",
+    "random_box",
     "random_direction",
     "random_line",
     "random_plane",

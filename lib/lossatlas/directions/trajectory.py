@@ -1,4 +1,4 @@
-"""A training path seen in a plane, and how much of it the plane holds."""
+"""Lines and planes through networks that were trained, and a training path seen in such a plane."""
 
 from __future__ import annotations
 
@@ -10,7 +10,56 @@ import xarray as xr
 from torch import Tensor
 
 from lossatlas import vectors
-from lossatlas.directions.subspaces import Plane, Point
+from lossatlas.directions.gaussian import moving_parameters
+from lossatlas.directions.subspaces import DISTANCE, Line, Plane
+from lossatlas.vectors import Point
+
+REPORTED = 100  # singular values that a description holds: a file's attributes have little room
+
+
+def line_between(a: Point, b: Point) -> Line:
+    """The line with α = 0 at ``a`` and α = 1 at ``b`` (Goodfellow et al. 2015, linear interpolation)."""
+    start, end = vectors.parameters_of(a), vectors.parameters_of(b)
+    vectors.check_same_shape(start, end, what="model b")
+    return Line(start, vectors.subtract(end, start), {"kind": "line between two points"})
+
+
+def pca_plane(checkpoints: Sequence[Point], *, center: bool = False, include_biases: bool = False) -> Plane:
+    """The plane through the last checkpoint along the two main directions of a training path.
+
+    The rows ``θ(i) − θ(n)`` form a matrix whose first two right singular vectors are δ and η: orthonormal,
+    in units of weight distance (Li et al. 2018, section 7; the report's equation 2). ``center`` subtracts
+    the mean row first, as PCA proper does. ``description`` holds the largest singular values and the explained shares.
+    Raises ValueError for fewer than three checkpoints or a path that spans no plane.
+    """
+    points = [vectors.parameters_of(checkpoint) for checkpoint in checkpoints]
+    if len(points) < 3:
+        raise ValueError(f"checkpoints: {len(points)} given, at least 3 are needed to span a plane")
+    origin = points[-1]
+    for i, point in enumerate(points[:-1]):
+        vectors.check_same_shape(origin, point, what=f"checkpoint {i}")
+    moving = moving_parameters(origin, None, include_biases)
+    part = {name: tensor for name, tensor in origin.items() if name in moving}
+    end = vectors.flatten(part)
+    matrix = torch.stack([vectors.flatten({name: point[name] for name in part}) - end for point in points[:-1]])
+    if center:
+        matrix = matrix - matrix.mean(0)
+    _, singular, right = torch.linalg.svd(matrix.double(), full_matrices=False)
+    if singular[0] == 0 or singular[1] <= 1e-12 * singular[0]:
+        raise ValueError("checkpoints: they lie on one line (or in one point) and span no plane")
+    shares = singular**2 / (singular**2).sum()
+    zero = vectors.zeros_like(origin)
+    delta, eta = ({**zero, **vectors.unflatten(row.to(end), part)} for row in right[:2])
+    description = {
+        "kind": "PCA plane",
+        "normalize": None,
+        "center": center,
+        "include_biases": include_biases,
+        "checkpoints": len(points),
+        "singular_values": singular[:REPORTED].tolist(),
+        "explained": shares[:REPORTED].tolist(),
+    }
+    return Plane(origin, delta, eta, description, units=DISTANCE)
 
 
 def project(checkpoints: Sequence[Point], plane: Plane, *, steps: Sequence[float] | None = None) -> xr.Dataset:
@@ -44,7 +93,7 @@ def project(checkpoints: Sequence[Point], plane: Plane, *, steps: Sequence[float
         distances.append(distance)
         captured.append(inside / distance if distance > 0 else 1.0)
     alpha, beta = np.array(coordinates).T
-    explained = plane.facts.get("explained", [None, None])
+    explained = plane.description.get("explained", [None, None])
     attrs = {
         f"explained_variance_{name}": share
         for name, share in zip(("alpha", "beta"), explained, strict=False)
@@ -65,30 +114,6 @@ def dot_products(checkpoints: Sequence[Point], plane: Plane) -> np.ndarray:
         offset = vectors.subtract(vectors.parameters_of(checkpoint), plane.origin)
         found.append([vectors.dot(offset, d) / vectors.dot(d, d) for d in plane.directions])
     return np.array(found)
-
-
-def random_walk(lengths: Sequence[float], *, dimensions: int, seed: int = 0) -> np.ndarray:
-    """A path of steps with these lengths, each in a random direction.
-
-    Returns the positions minus the last, (steps + 1, dimensions), float32. What a path looks like that goes
-    nowhere in particular: the baseline of Antognini & Sohl-Dickstein 2018.
-    """
-    random = np.random.default_rng(seed)
-    steps = random.standard_normal((len(lengths), dimensions), dtype=np.float32)
-    steps *= (np.asarray(lengths) / np.linalg.norm(steps, axis=1))[:, None].astype(np.float32)
-    positions = np.concatenate([np.zeros_like(steps[:1]), np.cumsum(steps, axis=0, dtype=np.float32)])
-    return positions - positions[-1]
-
-
-def random_walk_shares(lengths: Sequence[float]) -> np.ndarray:
-    """The shares of variance along the components of such a walk where the dimensions are many, in falling order.
-
-    Then the steps are orthogonal, and ``(θ(i) − θ(n))·(θ(j) − θ(n))`` is the sum of the squared lengths of the
-    steps after both i and j, whose eigenvalues these are.
-    """
-    left = np.cumsum(np.asarray(lengths, dtype=np.float64)[::-1] ** 2)[::-1]
-    values = np.linalg.eigvalsh(np.minimum.outer(left, left))[::-1]
-    return values / values.sum()
 
 
 def effective_dimensions(origin: Mapping[str, Tensor], vector: Mapping[str, Tensor]) -> float:

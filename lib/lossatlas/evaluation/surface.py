@@ -8,7 +8,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lossatlas import vectors
 from lossatlas._progress import bar as progress_bar
-from lossatlas.directions.subspaces import Line, Plane
+from lossatlas.directions.subspaces import Subspace
 from lossatlas.evaluation import batches
 from lossatlas.evaluation import journal as resuming
 from lossatlas.evaluation.adaptive_schedule import run_adaptively
@@ -71,7 +71,7 @@ class Predicting(nn.Module):
         return self.predict(self.model, inputs)
 
 
-def make_sweep(model: nn.Module, plane: Plane | Line, score, predict: Callable | None) -> Sweep:
+def make_sweep(model: nn.Module, plane: Subspace, score, predict: Callable | None) -> Sweep:
     """What is evaluated, of a private copy of the model at the plane's origin."""
     vectors.check_same_shape(vectors.parameters_of(model), plane.origin, what="plane")
     private, around = copy.deepcopy(model), (plane.origin, *plane.directions)
@@ -82,24 +82,32 @@ def make_sweep(model: nn.Module, plane: Plane | Line, score, predict: Callable |
     return Sweep(private, around[0], tuple(around[1:]), score)
 
 
-def make_grid(plane: Plane | Line, alphas: Sequence[float] | None, betas: Sequence[float] | None) -> dict:
-    """The checked coordinates by dimension. Raises ValueError."""
-    alphas = check_grid(np.linspace(-1, 1, 51) if alphas is None else alphas, "alphas")
-    if isinstance(plane, Plane):
-        return {"alpha": alphas, "beta": alphas if betas is None else check_grid(betas, "betas")}
-    if betas is not None:
-        raise ValueError("betas: given for a Line, which has only alphas")
-    return {"alpha": alphas}
+def make_grid(plane: Subspace, given: dict[str, Sequence[float] | None]) -> dict:
+    """Return the checked coordinates by dimension, by default 51 from -1 to 1, then those of the first axis.
+
+    Raises ValueError for a grid that is none, and for coordinates of an axis that the subspace does not have.
+    """
+    names = [axis.name for axis in plane.axes]
+    for name, values in given.items():
+        if values is not None and name not in names:
+            raise ValueError(f"{name}s: given for a {type(plane).__name__}, whose axes are {', '.join(names)}")
+    grid: dict[str, np.ndarray] = {}
+    for name in names:
+        values = given.get(name)
+        first = next(iter(grid.values()), np.linspace(-1, 1, 51))
+        grid[name] = check_grid(first if values is None else values, f"{name}s")
+    return grid
 
 
 def evaluate(
     model: nn.Module,
-    plane: Plane | Line,
+    plane: Subspace,
     data: tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]],
     *,
     loss: str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
     alphas: Sequence[float] | None = None,
     betas: Sequence[float] | None = None,
+    gammas: Sequence[float] | None = None,
     predict: Callable[[nn.Module, object], Tensor] | None = None,
     batch_norm: str = "running",
     method: str = "grid",
@@ -118,12 +126,13 @@ def evaluate(
     What is evaluated:
 
     - ``model``: any module; it gives the architecture and the buffers, and is left exactly as it was.
-    - ``plane``: a :class:`Plane`, or a :class:`Line` for a one-dimensional profile; it gives the weights.
+    - ``plane``: a :class:`Line`, :class:`Plane`, :class:`Box` or other :class:`Subspace`; it gives the weights.
     - ``data``: (inputs, targets), or an iterable of such batches (a DataLoader too), gone through once and held in
       memory. Inputs are a tensor, or a dict, tuple or list of tensors with the samples along the first dimension.
     - ``loss``: ``"cross_entropy"``, ``"mse"``, ``"bce_with_logits"``, or a callable
       ``(outputs, targets) -> losses`` giving one value a sample or the mean of the batch.
-    - ``alphas``, ``betas``: increasing coordinates; 51 from −1 to 1 by default, ``betas`` as ``alphas``.
+    - ``alphas``, ``betas``, ``gammas``: increasing coordinates along each axis of ``plane``; ``alphas`` are 51 from
+      −1 to 1 by default, the others as ``alphas``.
     - ``predict``: ``(model, inputs) -> outputs`` for a model that takes several inputs or returns more than one
       tensor; by default ``model(inputs)``.
     - ``batch_norm``: what batch-normalization layers divide by. ``"running"``: the statistics of the checkpoint;
@@ -148,29 +157,30 @@ def evaluate(
       the chunk of one that is lost goes to another. Bits are those of one machine where the hardware, the number
       of threads and the strategy are the same.
 
-    Returns a Dataset with ``loss`` (dimensions ``alpha`` and ``beta``, or ``alpha`` alone) and, for classification,
-    ``accuracy``; non-finite losses are kept and counted in ``attrs["n_nonfinite"]``; ``attrs["origin_loss"]`` is
-    L(θ*). An adaptive surface says which points were ``evaluated``, and in ``attrs["estimated_error"]`` how far the
-    others may be off; one in lower precision has in ``attrs["precision_error"]`` how much that changed at a few
-    points; both are shares of the range of the loss.
+    Returns a Dataset with ``loss`` (dimensions ``alpha``, ``beta`` and ``gamma``, as many as there are axes) and, for
+    classification, ``accuracy``; non-finite losses are kept and counted in ``attrs["n_nonfinite"]``;
+    ``attrs["origin_loss"]`` is L(θ*). An adaptive surface says which points were ``evaluated``, and in
+    ``attrs["estimated_error"]`` how far the others may be off; one in lower precision has in
+    ``attrs["precision_error"]`` how much that changed at a few points; both are shares of the range of the loss.
 
     Raises ValueError that names the argument for anything it cannot take; KeyboardInterrupt, when stopped,
     says how to go on.
     """
-    if not isinstance(plane, Plane | Line):
-        raise ValueError(f"plane: got {type(plane).__name__}, expected a Plane or a Line (see random_plane)")
+    if not isinstance(plane, Subspace):
+        raise ValueError(f"plane: got {type(plane).__name__}, expected a Plane or a Line (see random_plane) or a Box")
     losses.loss_name(loss)
     if memory is not None and not (isinstance(memory, int) and memory > 0):
         raise ValueError(f"memory={memory!r}: expected a number of bytes, at least 1")
     if method not in METHODS:
         raise ValueError(f"method={method!r}: expected one of {tuple(METHODS)}")
-    grid = make_grid(plane, alphas, betas)
+    grid = make_grid(plane, {"alpha": alphas, "beta": betas, "gamma": gammas})
     check_batch_norm(model, batch_norm)
     place = pick_device("cpu" if client is not None else device)
     own = next(iter(plane.origin.values())).dtype
     dtype, half = arithmetic(precision, own, place)
     coordinates = np.stack(np.meshgrid(*grid.values(), indexing="ij"), axis=-1).reshape(-1, len(grid))
     coordinates = np.concatenate([coordinates, np.zeros((1, len(grid)))])  # θ* itself, last
+    coefficients = plane.coefficients(coordinates)
 
     start = time.perf_counter()
     with same_random_state():
@@ -186,7 +196,7 @@ def evaluate(
         work = work.holding(list(given if batch_norm != "running" else batches.blocks(given)))
         if batch_norm != "running":
             check_batches(network, work.blocks, place)
-        points = torch.tensor(coordinates, dtype=dtype, device=place)
+        points = torch.tensor(coefficients, dtype=dtype, device=place)
         journal = resume and resuming.open_journal(resume, _asked(model, plane, grid, loss, method, work, place))
         team = Here(work, points, place) if client is None else _workers(client, work, points, device)
         bar = progress_bar(total=work.samples * len(points), description="surface", unit=" evaluations", show=progress)
@@ -204,18 +214,14 @@ def evaluate(
         variables["accuracy"] = (tuple(grid), accuracy[:-1].reshape(shape), {"units": "share of samples"})
     if found.evaluated is not None:
         variables["evaluated"] = (tuple(grid), found.evaluated[:-1].reshape(shape))
-    unit = {"filter": "filter-normalized step", "layer": "layer-normalized step"}.get(
-        plane.facts.get("normalize"), "step along the direction"
-    )
-    coords = {name: (name, values, {"units": unit}) for name, values in grid.items()}
+    coords = {axis.name: (axis.name, grid[axis.name], {"units": axis.units}) for axis in plane.axes}
     attrs = {
         "loss_name": losses.loss_name(loss),
         "origin_loss": float(mean[-1]),
         "n_samples": work.samples,
         "n_nonfinite": int((~np.isfinite(mean[:-1])).sum()),
-        "normalize": str(plane.facts.get("normalize")),
-        "plane": json.dumps({key: value for key, value in plane.facts.items() if key != "singular_values"}),
-        "seed": str(plane.facts.get("seed", "")),
+        **single_values(plane.description),
+        "plane": json.dumps(plane.description),
         "batch_norm": batch_norm,
         "strategy": f"{found.strategy}{BATCHES_SAID[batch_norm]}",
         "precision": precision or str(own).removeprefix("torch."),
@@ -228,15 +234,18 @@ def evaluate(
     return xr.Dataset(variables, coords=coords, attrs=attrs)
 
 
+def single_values(description: Mapping) -> dict[str, str]:
+    """Return the entries of a subspace's description that are single values, as text."""
+    return {key: str(value) for key, value in description.items() if isinstance(value, str | int | float | None)}
+
+
 METHODS = {"grid": run, "adaptive": run_adaptively}
 BATCHES_SAID = {"running": "", "batch": ", batches as given", "recalibrate": ", statistics estimated at every point"}
 
 
-def _asked(
-    model: nn.Module, plane: Plane | Line, grid: dict, loss, method: str, work: Work, device: torch.device
-) -> dict:
+def _asked(model: nn.Module, plane: Subspace, grid: dict, loss, method: str, work: Work, device: torch.device) -> dict:
     """What a file must be about to be gone on with."""
-    kind = ", ".join(f"{key} {plane.facts[key]}" for key in ("kind", "seed", "normalize") if key in plane.facts)
+    kind = ", ".join(f"{key} {value}" for key, value in single_values(plane.description).items())
     spans = " × ".join(f"{len(values)} from {values[0]:g} to {values[-1]:g}" for values in grid.values())
     inputs, targets = batches.move(batches.first(work.blocks[0], 2), device)
     outputs = batches.try_outputs(work.sweep.model, inputs)

@@ -17,8 +17,9 @@ from torch import nn
 
 from lossatlas import vectors
 from lossatlas.datasets.load import fixed_sample
-from lossatlas.directions.subspaces import Plane, normalize_direction, pca_plane, random_direction
-from lossatlas.directions.trajectory import dot_products, effective_dimensions, project
+from lossatlas.directions.gaussian import normalize_direction, random_direction
+from lossatlas.directions.subspaces import DISTANCE, Plane
+from lossatlas.directions.trajectory import dot_products, effective_dimensions, pca_plane, project
 from lossatlas.evaluation.surface import COMPUTING_VERSION, pick_device, provenance
 from lossatlas.networks.losses import make_score
 from lossatlas.networks.models import build_model
@@ -105,7 +106,8 @@ def plane_under(study: Study, condition: Condition, seed: int, *, plane: str, pl
     if MAIN in plane:
         sources[MAIN] = iter(main_directions(study, condition, seed))
     delta, eta = (next(sources[kind]) for kind in plane.split(" + "))
-    return Plane(origin, delta, eta, {"kind": f"path plane: {plane}", "normalize": None, "seed": plane_seed})
+    description = {"kind": f"path plane: {plane}", "normalize": None, "seed": plane_seed}
+    return Plane(origin, delta, eta, description, units=DISTANCE)
 
 
 def losses_at(model: nn.Module, points: Iterable[Params], split, loss: str) -> np.ndarray:
@@ -229,8 +231,6 @@ def compute_surface_under(
     alphas = np.linspace(*slice.alpha, slice.points) if alphas is None else alphas
     betas = np.linspace(*slice.beta, slice.points) if betas is None else betas
     surface = study.evaluate_on(model, plane, condition, seed, slice=slice, alphas=alphas, betas=betas)
-    for name in ("alpha", "beta"):
-        surface[name].attrs["units"] = "distance in weights"
     return surface.assign_attrs(condition=f"{condition.label}, {slice.plane.replace(' + ', ' and ')}")
 
 
