@@ -20,7 +20,7 @@ FILES = PurePosixPath("_static/files")
 TABLE = "results-of-this-page"  # where a page lists the results that its measures were taken on
 CARRIED = re.compile(r'(?<= )(?P<where>src|href)="data:(?P<media>[\w.+/-]+);base64,(?P<data>[A-Za-z0-9+/=\s]+)"')
 PICTURED = re.compile(r'<figure [^>]*class="la-(?:figure|scene)".*?</figure>', re.DOTALL)
-OFFER = re.compile(r'(?P<links><div class="la-offer">.*?)(?=<details>|</div>)(?P<rest>.*)', re.DOTALL)
+OFFER = re.compile(r'(?P<links><div class="la-files">.*?)(?=<details>|</div>)(?P<rest>.*)', re.DOTALL)
 
 
 def publish_files(notebook: NotebookNode, source: Path | str, *, page: str) -> None:
@@ -57,7 +57,7 @@ def publish_files(notebook: NotebookNode, source: Path | str, *, page: str) -> N
         address = f"{up}{place.relative_to(source).as_posix()}"
         link = f'<a download="{name}.png" href="{address}">Picture (PNG)</a> '
         if not stem:  # without numbers
-            return html.replace("</figcaption>", f'<div class="la-offer">{link}</div></figcaption>', 1)
+            return html.replace("</figcaption>", f'<div class="la-files">{link}</div></figcaption>', 1)
         html = OFFER.sub(lambda found: found["links"] + link + found["rest"], html, count=1)
         if tables and "<dt>Stored as</dt>" not in html and "<dt>Computed</dt>" not in html:
             html = _with_fact(html, "Measured on", f'results <a href="#{TABLE}">listed below</a>')

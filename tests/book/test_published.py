@@ -22,7 +22,7 @@ PAGE = 2_000_000  # bytes of a chapter before a scene is scrolled to, without wh
 SCENE = 350_000  # bytes that one scene loads when it is scrolled to
 PICTURE = re.compile(r'<figure [^>]*class="la-(?:figure|scene)".*?</figure>', re.DOTALL)
 LINK = re.compile(r'<a download="([^"]+)" href="([^"]+)">([^<]+)</a>')
-CONTROLS = ".la-live, .la-reset, .la-walk, .la-controls, .la-offer, .copybtn"
+CONTROLS = ".la-live, .la-reset, .la-walk, .la-controls, .la-files, .copybtn"
 
 pytestmark = pytest.mark.browser
 
@@ -175,7 +175,7 @@ def test_a_chapter_prints_with_pictures_and_without_controls(browser: Browser, s
         seen.page.wait_for_function("[...document.images].every(one => one.complete)")
         seen.page.emulate_media(media="print")
         assert (
-            seen.page.locator(".la-live, .la-reset, .la-walk, .la-offer, .copybtn").locator("visible=true").count() == 0
+            seen.page.locator(".la-live, .la-reset, .la-walk, .la-files, .copybtn").locator("visible=true").count() == 0
         )
         for still in seen.page.locator(".la-still").all():
             assert still.evaluate("one => getComputedStyle(one).opacity") == "1"

@@ -12,7 +12,7 @@ import xarray as xr
 
 from lossatlas import figures, scenes
 from lossatlas.figures import attachments
-from lossatlas.figures.provenance import facts
+from lossatlas.figures.provenance import how_made
 
 
 def surface(seed=0, points=9, **attrs):
@@ -97,7 +97,7 @@ def test_the_facts_of_results_are_told_once_each():
     common = {"device": "cpu", "created": "2026-11-21T10:00:00", "versions": '{"torch": "2.15"}', "n_samples": 10}
     plane = json.dumps({"kind": "random plane", "seed": 4, "normalize": "filter"})
     surfaces = [surface(s, seconds=1.5, plane=plane, dataset="mnist", split="test", **common) for s in (2, 0, 2)]
-    assert facts(surfaces) == {
+    assert how_made(surfaces) == {
         "Computed": "2026-11-21 on cpu",
         "Took": "3 s for 2 results",
         "Dataset": "mnist",
@@ -107,8 +107,8 @@ def test_the_facts_of_results_are_told_once_each():
         "Versions": "torch 2.15",
         "Stored as": "surface-2.nc, surface-0.nc",
     }
-    assert facts([history(1, 2)]) == {"Dataset": "mnist", "Training seeds": "1", "Stored as": "history-1.nc"}
-    assert facts([xr.Dataset()]) == {}
+    assert how_made([history(1, 2)]) == {"Dataset": "mnist", "Training seeds": "1", "Stored as": "history-1.nc"}
+    assert how_made([xr.Dataset()]) == {}
 
 
 @pytest.mark.parametrize("given", [{}, {"log": True, "title": "x", "levels": [1, 2], "colours": {"a": "red"}}])

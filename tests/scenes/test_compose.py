@@ -559,7 +559,7 @@ def test_published_scenes_are_files_and_the_page_refers_to_them(tmp_path):
     assert stream.text == "figure la-scene"
     assert other.data["text/html"] == "<b>no scene</b>"
     html = one.data["text/html"]
-    assert ";base64," not in html.partition('<div class="la-offer">')[0]  # files to take away are published next
+    assert ";base64," not in html.partition('<div class="la-files">')[0]  # files to take away are published next
     assert f'src="../_static/scenes/{ids[0]}.webp"' in html
     assert f'<figure data-src="../_static/scenes/{ids[0]}.js" class="la-scene"' in html
     assert "<strong>Bowl.</strong>" in html

@@ -142,6 +142,8 @@ def to_records(verdicts: Sequence[Verdict]) -> list[dict]:
 def plain(value):
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

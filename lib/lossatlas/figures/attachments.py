@@ -1,10 +1,8 @@
-"""What a picture on a page gives away: the numbers behind it as a file, and how they were made."""
+"""Files offered below a picture: the numbers that it was drawn from, as NetCDF."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import html
 import json
 import re
 import tempfile
@@ -15,22 +13,22 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from lossatlas.figures.page import Bundle, asset, render
+
 MEDIA = {".nc": "application/x-netcdf", ".vts": "application/octet-stream"}
 
 
 @dataclass(frozen=True)
-class Download:
-    """A file that a page offers: its name, what the link says, its bytes."""
+class Attachment:
+    """A file offered below a picture: its name, the text of its link, its bytes."""
 
     name: str
     text: str
     content: bytes
 
-    def link(self) -> str:
-        """The link as HTML, the file inside it; on the site it becomes a file of its own."""
-        data = base64.b64encode(self.content).decode()
-        media = MEDIA[Path(self.name).suffix]
-        return f'<a download="{html.escape(self.name)}" href="data:{media};base64,{data}">{html.escape(self.text)}</a>'
+    def asset(self) -> Bundle:
+        """Return the file as an asset of a bundle (see :mod:`lossatlas.figures.page`)."""
+        return asset(self.content, MEDIA[Path(self.name).suffix], name=self.name, text=self.text)
 
 
 def numbers(arguments: Mapping[str, object]) -> dict[str, list[xr.Dataset]]:
@@ -114,16 +112,17 @@ def slug(text: str, words: int = 6) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", text.lower())[:words]) or "figure"
 
 
-def data_file(data: Mapping[str, Sequence[xr.Dataset]], *, name: str) -> Download:
-    """Titled datasets as a download, named after the picture and its own content."""
+def data_file(data: Mapping[str, Sequence[xr.Dataset]], *, name: str) -> Attachment:
+    """Titled datasets as an attachment, named after the picture and its own content."""
     content = netcdf(data)
     digest = hashlib.sha256(content).hexdigest()[:8]
-    return Download(f"{slug(name)}-{digest}.nc", "Data (NetCDF)", content)
+    return Attachment(f"{slug(name)}-{digest}.nc", "Data (NetCDF)", content)
 
 
-def offer(downloads: Iterable[Download], facts: Mapping[str, str]) -> str:
-    """The line under a picture: what can be taken away, and how it was made, folded up."""
-    links = " ".join(download.link() for download in downloads)
-    rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items())
-    made = f"<details><summary>How it was made</summary><dl>{rows}</dl></details>" if rows else ""
-    return f'<div class="la-offer">{links} {made}</div>' if links or made else ""
+Download = Attachment
+
+
+def offer(attachments: Iterable[Attachment], made: Mapping[str, str]) -> str:
+    """Return the HTML below a picture: its files, and how it was made, folded up."""
+    files = [attachment.asset() for attachment in attachments]
+    return render({"kind": "below", "files": files, "made": dict(made)}).strip()

@@ -41,8 +41,8 @@ def provenance_table(surfaces: Iterable[xr.Dataset]) -> Table:
     return Table(HEADERS, tuple(rows), records, "la-provenance")
 
 
-def facts(results: Iterable[xr.Dataset]) -> dict[str, str]:
-    """What the attributes of results say of how they were made, by name, in words; empty where they say nothing.
+def how_made(results: Iterable[xr.Dataset]) -> dict[str, str]:
+    """Return how results were made, by name, in words; empty if their attributes do not say.
 
     When and on what device they were computed and how long that took, of which training seeds and on which planes,
     with which versions, and the keys under which they are stored.
@@ -100,3 +100,6 @@ def _plane(attrs: Mapping) -> str | None:
         return None
     parts = [plane["kind"], f"seed {plane['seed']}" if plane.get("seed") is not None else ""]
     return ", ".join(filter(None, [*parts, f"{plane['normalize']}-normalized" if plane.get("normalize") else ""]))
+
+
+facts = how_made

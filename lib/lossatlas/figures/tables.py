@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import html
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from numbers import Real
+from typing import Any
 
 from lossatlas._text import interval_text, number, spoken
 from lossatlas.evidence.claims import Verdict, by_condition, plain, possible, to_records
 from lossatlas.evidence.statistics import Trend, holm, mean_interval
+from lossatlas.figures.page import Bundle, mimebundle, render
 
 SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "–"}
 LARGEST_G = 10  # beyond it Hedges' g tells of a spread next to nothing, and its digits tell nothing
@@ -33,20 +35,22 @@ class Table:
         """The content as plain dicts that JSON can hold."""
         return [dict(record) for record in self.records]
 
+    @property
+    def bundle(self) -> Bundle:
+        """The table as plain data (see :mod:`lossatlas.figures.page`)."""
+        classes = self.classes or ("",) * len(self.rows)
+        rows = [
+            {"class": css, "cells": [[cell] if isinstance(cell, str) else list(cell) for cell in row]}
+            for row, css in zip(self.rows, classes, strict=True)
+        ]
+        records = json.loads(json.dumps(plain(self.to_records()), default=lambda value: value.item()))
+        return {"kind": "table", "name": self.name, "headers": list(self.headers), "rows": rows, "records": records}
+
     def _repr_html_(self) -> str:
-        lines = ['<div class="la-scroll" style="overflow-x: auto" tabindex="0">', f'<table class="{self.name}">']
-        heads = "".join(f'<th scope="col">{html.escape(header)}</th>' for header in self.headers)
-        lines += [f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
-        for row, css in zip(self.rows, self.classes or [""] * len(self.rows), strict=True):
-            cells = []
-            for i, (header, cell) in enumerate(zip(self.headers, row, strict=True)):
-                tag, scope = ("th", ' scope="row"') if i == 0 else ("td", "")
-                main, *small = [cell] if isinstance(cell, str) else cell
-                inside = html.escape(main) + "".join(f"<br><small>{html.escape(text)}</small>" for text in small)
-                cells.append(f'<{tag}{scope} data-label="{html.escape(header)}">{inside}</{tag}>')
-            start = f'<tr class="{css}">' if css else "<tr>"
-            lines.append(f"{start}{''.join(cells)}</tr>")
-        return "\n".join([*lines, "</tbody>", "</table>", "</div>"]) + "\n"
+        return render(self.bundle)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return mimebundle(self.bundle)
 
     def _repr_markdown_(self) -> str:
         def line(cells) -> str:

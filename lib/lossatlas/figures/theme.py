@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import html
 import inspect
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import matplotlib as mpl
 import xarray as xr
@@ -17,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from lossatlas.figures.attachments import data_file, numbers, offer
-from lossatlas.figures.provenance import facts
+from lossatlas.figures.attachments import data_file, numbers
+from lossatlas.figures.page import Bundle, asset, mimebundle, render
+from lossatlas.figures.provenance import how_made
 
 INK, QUIET, HOLE, PATH = "#222222", "#6b6b6b", "#d4d4d4", "#ff9d2e"
 LETTERS = {"alpha": "α", "beta": "β"}
@@ -79,47 +79,60 @@ class Picture(Figure):
     def _repr_html_(self) -> str:
         return figure_html(self)._repr_html_()
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return figure_html(self)._repr_mimebundle_()
+
 
 @dataclass(frozen=True)
 class FigureHtml:
-    """A picture on a page: PNG at twice the screen's pixels, with alternative text, a caption or none, and below
-    it what `offer` says of its numbers (see :func:`lossatlas.figures.attachments.offer`)."""
+    """A figure on a page: its picture at twice the screen's pixels, alternative text, caption and files.
 
-    png: bytes
-    size: tuple[int, int]  # in CSS pixels
-    alt: str
-    caption: str | None
-    offer: str = ""
-    ink: str = "lines"  # or "scale", where colours are values
+    `bundle` holds all of it as plain data (see :mod:`lossatlas.figures.page`).
+    """
+
+    bundle: Bundle
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.png).decode()
-        alt = html.escape(self.alt)
-        below = html.escape(self.caption or "") + (f"\n{self.offer}" if self.offer else "")
-        caption = f"\n<figcaption>{below}</figcaption>" if below else ""
-        return (
-            f'<figure class="la-figure" data-ink="{self.ink}">\n'
-            f'<img alt="{alt}" width="{self.size[0]}" height="{self.size[1]}" '
-            f'style="max-width: 100%; height: auto" loading="lazy" src="data:image/png;base64,{data}">{caption}\n'
-            "</figure>\n"
-        )
+        return render(self.bundle)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return mimebundle(self.bundle)
 
 
 def figure_html(figure: Figure, *, alt: str | None = None, caption: str | None = None) -> FigureHtml:
-    """A figure as a piece of a page, with `alt` (its own where it has one) and a caption.
+    """Return a figure as a piece of a page, with a description, a caption, and the numbers that it was drawn from.
 
-    Below it stand the numbers that it was drawn from, to be taken away, and how they were made. Raises ValueError
-    where there is no description.
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Any Matplotlib figure.
+    alt : str, optional
+        The figure in words, for readers who do not see it; the figure's own description by default.
+    caption : str, optional
+        What stands below the picture.
+
+    Raises
+    ------
+    ValueError
+        If neither `alt` nor the figure holds a description.
     """
     alt = alt or getattr(figure, "alt", "")
     if not alt:
         raise ValueError("alt: expected a description of the figure for readers who do not see it")
     data = getattr(figure, "data", {})
-    files = [data_file(data, name=caption or alt)] if data else []
-    made = facts(result for results in data.values() for result in results)
-    size = tuple(round(inches * PER_INCH) for inches in figure.get_size_inches())
+    files = [data_file(data, name=caption or alt).asset()] if data else []
+    width, height = (round(inches * PER_INCH) for inches in figure.get_size_inches())
     coloured = any(isinstance(one, ScalarMappable) and one.get_array() is not None for one in figure.findobj())
-    return FigureHtml(png(figure), size, alt, caption, offer(files, made), "scale" if coloured else "lines")
+    return FigureHtml(
+        {
+            "kind": "figure",
+            "picture": asset(png(figure), "image/png", width=width, height=height, alt=alt),
+            "ink": "scale" if coloured else "lines",
+            "caption": caption or "",
+            "files": files,
+            "made": how_made(result for results in data.values() for result in results),
+        }
+    )
 
 
 def png(figure: Figure) -> bytes:
