@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator
 import browser as pages
 from browser import Visit, difference, page_of
 from lossatlas import scenes
-from lossatlas.scenes.renderer import COLOURS, SIZE, TALL, project
+from lossatlas.scenes.renderer import BOX_HEIGHT, COLOURS, SIZE, project
 
 pytestmark = pytest.mark.browser
 
@@ -132,13 +132,13 @@ def test_the_height_switches_to_what_the_surface_is_there(browser: Browser, addr
             x, y, z = found["points"].reshape(-1, 3).T
             inside = formula(2 * x, 2 * y) < high
             np.testing.assert_allclose(
-                z[inside], (TALL * (formula(2 * x, 2 * y) - low) / (high - low))[inside], atol=0.004
+                z[inside], (BOX_HEIGHT * (formula(2 * x, 2 * y) - low) / (high - low))[inside], atol=0.004
             )
-            expected = matplotlib.colormaps[COLOURS](np.clip(z / TALL, 0, 1), bytes=True)[:, :3]
+            expected = matplotlib.colormaps[COLOURS](np.clip(z / BOX_HEIGHT, 0, 1), bytes=True)[:, :3]
             assert np.abs(found["colours"].reshape(-1, 3) - expected.astype(float)).max() <= 6
             step = 1e-4
             slope = [
-                TALL / (high - low) * (formula(2 * x + dx, 2 * y + dy) - formula(2 * x - dx, 2 * y - dy)) / step
+                BOX_HEIGHT / (high - low) * (formula(2 * x + dx, 2 * y + dy) - formula(2 * x - dx, 2 * y - dy)) / step
                 for dx, dy in ((step, 0), (0, step))
             ]
             normal = np.stack([-slope[0], -slope[1], np.ones_like(x)], axis=1)
@@ -146,7 +146,7 @@ def test_the_height_switches_to_what_the_surface_is_there(browser: Browser, addr
             middle = inside & (np.abs(x) < 0.4) & (np.abs(y) < 0.4)
             assert (found["normals"].reshape(-1, 3) * normal).sum(axis=1)[middle].min() > 0.97
             u, v, w = found["lines"].reshape(-1, 3).T
-            assert np.abs(w - TALL * (np.minimum(formula(2 * u, 2 * v), high) - low) / (high - low)).max() < 0.02
+            assert np.abs(w - BOX_HEIGHT * (np.minimum(formula(2 * u, 2 * v), high) - low) / (high - low)).max() < 0.02
         ticks = seen.page.locator(".la-scene").first.locator('.la-labels [data-axis="z"].la-tick:not([hidden])')
         linear = scenes.scene(surface(bowl), height="linear", clim=(low, high), resolution=11)
         assert ticks.all_text_contents() == [x.text for x in linear.labels if x.axis == "z" and not x.name]
@@ -174,7 +174,7 @@ def test_a_linear_scene_becomes_the_logarithmic_one(browser: Browser, tmp_path):
         assert difference(one, other) < min(3, difference(before, other) / 3)
         x, y, z = np.array(seen.page.evaluate(SURFACE, 0)["points"]).reshape(-1, 3).T
         low, high = np.log([float(surface(bowl).loss.min()), float(surface(bowl).loss.max())])
-        expected = TALL * np.clip((np.log(bowl(2 * x, 2 * y)) - low) / (high - low), 0, 1)
+        expected = BOX_HEIGHT * np.clip((np.log(bowl(2 * x, 2 * y)) - low) / (high - low), 0, 1)
         np.testing.assert_allclose(z, expected, atol=0.01)
         assert seen.problems == []
 
@@ -230,7 +230,7 @@ def test_what_is_under_the_pointer_is_read_out_in_every_scene(browser: Browser, 
         box = first.locator(".la-live").bounding_box()
         loss = surface(bowl).loss
         for i, j in ((10, 4), (15, 2), (4, 6)):  # on the side of the viewer
-            z = TALL * np.log(float(loss[i, j]) / 0.02) / np.log(8 / 0.02)
+            z = BOX_HEIGHT * np.log(float(loss[i, j]) / 0.02) / np.log(8 / 0.02)
             left, top = project(np.array([[i / 20 - 0.5, j / 20 - 0.5, z]]))[0]
             seen.page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
             settle(seen)

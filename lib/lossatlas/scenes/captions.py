@@ -8,7 +8,7 @@ import xarray as xr
 from lossatlas import geometry
 from lossatlas._text import number
 from lossatlas.scenes.frame import Frame, Grid
-from lossatlas.scenes.renderer import TALL, Label
+from lossatlas.scenes.renderer import BOX_HEIGHT, Label
 
 
 def labels(grid: Grid, frame: Frame) -> list[Label]:
@@ -18,7 +18,7 @@ def labels(grid: Grid, frame: Frame) -> list[Label]:
         for value in _round_numbers(*span):
             found.append(Label(number(value), axis, (value - span[0]) / (span[1] - span[0]) - 0.5))
         found.append(Label(name, axis, 0.0, name=True))
-    return [*found, *heights(frame), Label(grid.name, "z", TALL + 0.07, name=True)]
+    return [*found, *heights(frame), Label(grid.name, "z", BOX_HEIGHT + 0.07, name=True)]
 
 
 def heights(frame: Frame) -> list[Label]:
@@ -26,7 +26,7 @@ def heights(frame: Frame) -> list[Label]:
     found = []
     for value in _round_levels(frame):
         height = np.log10(value) if frame.log else value
-        found.append(Label(number(value), "z", float(TALL * (height - frame.low) / (frame.high - frame.low))))
+        found.append(Label(number(value), "z", float(BOX_HEIGHT * (height - frame.low) / (frame.high - frame.low))))
     return found
 
 

@@ -53,7 +53,7 @@ class Scene:
 
     def screenshot(self) -> bytes:
         """The picture with its labels as PNG, the background transparent."""
-        return renderer.still(self.parts, self.labels)
+        return renderer.picture(self.parts, self.labels)
 
     def vtksz(self) -> bytes:
         """The scene for VTK.js viewers. The same scene gives the same bytes."""

@@ -1,6 +1,6 @@
 """From a surface to meshes in a box: heights, clipping, interpolation, contour lines, the walls.
 
-The box is that of `lossatlas.scenes.renderer`: alpha and beta from -1/2 to 1/2, the height from 0 to `TALL`.
+The box is that of `lossatlas.scenes.renderer`: alpha and beta from -1/2 to 1/2, the height from 0 to `BOX_HEIGHT`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
 from scipy.ndimage import distance_transform_edt
 
 from lossatlas.scenes.meshes import as_strips, rounded, tube
-from lossatlas.scenes.renderer import CLIPPED, COLOURS, TALL, Part
+from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED, COLOURS, Part
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -138,7 +138,7 @@ class Frame:
             for values, (low, high) in ((alpha, self.alpha), (beta, self.beta))
         ]
         share = (np.ravel(height) - self.low) / (self.high - self.low)
-        return np.stack([*sides, TALL * np.clip(share, 0, 1)], axis=1)
+        return np.stack([*sides, BOX_HEIGHT * np.clip(share, 0, 1)], axis=1)
 
 
 def _height(level: float, log: bool, said: str) -> float:
@@ -206,7 +206,7 @@ def surface_parts(grid: Grid, frame: Frame, *, contours: int, resolution: int) -
         raise ValueError(f"no cell of the grid has a finite {grid.name} at all its corners; nothing to draw")
     x, y = np.meshgrid(alphas, betas, indexing="ij")
     steep = np.gradient(
-        TALL * heights / (frame.high - frame.low),
+        BOX_HEIGHT * heights / (frame.high - frame.low),
         alphas / (frame.alpha[1] - frame.alpha[0]),
         betas / (frame.beta[1] - frame.beta[0]),
     )
@@ -223,7 +223,7 @@ def surface_parts(grid: Grid, frame: Frame, *, contours: int, resolution: int) -
         levels = np.append(levels, frame.clip)
     # A page computes the logarithm of linear heights: near the floor of the box it needs them finer.
     raised = _raised(as_strips(shown), frame, bits=12 if frame.log else 18)
-    raised.point_data["colour"] = matplotlib.colormaps[COLOURS](raised.points[:, 2] / TALL, bytes=True)[:, :3]
+    raised.point_data["colour"] = matplotlib.colormaps[COLOURS](raised.points[:, 2] / BOX_HEIGHT, bytes=True)[:, :3]
     raised.set_active_scalars("colour")
     raised.point_data.active_normals = rounded(shown["slope"], 6)
     parts.append(Part(raised, SHADED, SURFACE))
@@ -263,7 +263,7 @@ def walls(ticks: dict[str, list[float]], *, role: str, opacity: float = 0.4) -> 
     """
     import pyvista as pv
 
-    ends = [(-0.5, 0.5), (-0.5, 0.5), (0.0, TALL)]
+    ends = [(-0.5, 0.5), (-0.5, 0.5), (0.0, BOX_HEIGHT)]
     strips = []
     for k in range(3):
         i, j = (k + 1) % 3, (k + 2) % 3
@@ -286,7 +286,7 @@ def walls(ticks: dict[str, list[float]], *, role: str, opacity: float = 0.4) -> 
 def _raised(mesh: pv.PolyData, frame: Frame, *, bits: int = 12) -> pv.PolyData:
     """A flat mesh lifted to its point data `height`, which it loses with all others."""
     share = (mesh["height"] - frame.low) / (frame.high - frame.low)
-    heights = rounded(TALL * np.clip(share, 0, 1), bits)
+    heights = rounded(BOX_HEIGHT * np.clip(share, 0, 1), bits)
     mesh.points = np.column_stack([rounded(mesh.points[:, :2], 12), heights])
     mesh.clear_point_data()
     return mesh

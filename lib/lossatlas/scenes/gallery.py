@@ -46,7 +46,8 @@ def gallery(cards: Sequence[Card]) -> Gallery:
 
 def _item(card: Card) -> str:
     shown = scene(card.surface, title=card.title)
-    size, data = _thumbnail(renderer.still(shown.parts))
+    size, picture = thumbnail(renderer.picture(shown.parts, pixel_ratio=1.0))
+    data = base64.b64encode(picture).decode()
     text = f"<span>{html.escape(card.text)}</span>" if card.text else ""
     return (
         f'<li><a href="{html.escape(card.href)}"><img alt="{html.escape(shown.alt)}" width="{size[0]}" '
@@ -55,12 +56,12 @@ def _item(card: Card) -> str:
     )
 
 
-def _thumbnail(picture: bytes) -> tuple[tuple[int, int], str]:
-    """A PNG as a small WebP: its size on the page, and its bytes in base 64."""
+def thumbnail(picture: bytes) -> tuple[tuple[int, int], bytes]:
+    """Return the size of a small copy of a picture and the copy, as WebP."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(picture))
     image = image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=6)
-    return image.size, base64.b64encode(buffer.getvalue()).decode()
+    image.save(buffer, "WEBP", quality=80, method=4)
+    return image.size, buffer.getvalue()

@@ -18,7 +18,7 @@ from lossatlas._text import number
 from lossatlas.figures.attachments import offer
 from lossatlas.figures.provenance import facts
 from lossatlas.scenes import path, renderer
-from lossatlas.scenes.renderer import CLIPPED, COLOURS, SIZE, TALL, Label, Part
+from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED, COLOURS, SIZE, Label, Part
 
 if TYPE_CHECKING:
     from lossatlas.scenes.compose import Scene
@@ -46,7 +46,7 @@ def vtksz(parts: Sequence[Part]) -> bytes:
     context.set_ignore_last_dependencies(True)
     window, contents = vtkGenericOpenGLRenderWindow(), vtkRenderer()
     window.AddRenderer(contents)
-    renderer.fill(contents, parts)
+    renderer.add_parts(contents, parts)
     scene = serialize(None, window, "window", context, 1)
     scene["mtime"] = 1
     arrays = {
@@ -96,7 +96,7 @@ def figure(scene: Scene, *, controls: str = CONTROLS) -> str:
     about, readings = _about(scene), _readings(scene)
     words = repr((scene.title, scene.alt, scene.caption, scene.labels, scene.other_ticks, scene.clipped))
     identity = hashlib.sha256((data + words + about + readings).encode()).hexdigest()[:12]
-    picture = base64.b64encode(renderer.still(scene.parts, kind="WEBP")).decode()
+    picture = base64.b64encode(renderer.picture(scene.parts, media="WEBP")).decode()
     width, height = SIZE
     title = f"<strong>{html.escape(scene.title)}.</strong> " if scene.title else ""
     return (
@@ -123,10 +123,10 @@ def _about(scene: Scene) -> str:
         "switch": bool(scene.other_ticks),
         "low": frame.low,
         "high": frame.high,
-        "tall": TALL,
+        "tall": BOX_HEIGHT,
         "alpha": frame.alpha,
         "beta": frame.beta,
-        "levels": [round(float(TALL * level), 5) for level in scene.levels],
+        "levels": [round(float(BOX_HEIGHT * level), 5) for level in scene.levels],
         "parts": {role: [n for n, part in enumerate(scene.parts) if part.role == role] for role in sorted(roles)},
         "path": {"rings": path.BETWEEN, "sides": path.SIDES, "lift": path.LIFT},
     }
@@ -163,7 +163,7 @@ def _labels(labels: Sequence[Label], height: str, *, hidden: bool = False) -> st
         f'<span class="la-{"name" if label.name else "tick"}" data-axis="{label.axis}" '
         f'data-at="{label.at:.4f}"{_height(label, height, hidden)} '
         f'style="position:absolute;left:{100 * left:.2f}%;top:{100 * top:.2f}%;'
-        f'transform:translate({"-100%" if label.leftwards else "-50%"},-50%)">'
+        f'transform:translate({"-100%" if label.right_aligned else "-50%"},-50%)">'
         f"{html.escape(label.text)}</span>"
         for label, (left, top) in zip(labels, spots, strict=True)
     )
@@ -183,7 +183,7 @@ def _bar(scene: Scene) -> str:
     stops = ",".join(colors.to_hex(colormaps[COLOURS](share)) for share in np.linspace(0, 1, 33))
     both = ((scene.labels, scene.frame.scale, False), (scene.other_ticks, scene.frame.other_scale, True))
     ticks = "".join(
-        f'<span{_height(label, height, hidden)} style="position:absolute;left:{100 * label.at / TALL:.2f}%;'
+        f'<span{_height(label, height, hidden)} style="position:absolute;left:{100 * label.at / BOX_HEIGHT:.2f}%;'
         f'transform:translateX(-50%)">{html.escape(label.text)}</span>'
         for labels, height, hidden in both
         for label in labels
