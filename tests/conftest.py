@@ -57,7 +57,7 @@ def browser() -> Iterator[object]:
     """A headless browser, as Playwright's object; software WebGL is on."""
     from playwright.sync_api import sync_playwright
 
-    from lossatlas_book.browser import launch
+    from lossatlas_book.checks.browser import launch
 
     with sync_playwright() as playwright:
         running = launch(playwright)

@@ -8,8 +8,11 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from . import browser, chapters, execute, launch, measure, reproduce, screenshots, serve, site, verify
+from .checks import browser, measure, reproduce, screenshots, verify
 from .console import Failure, step
+from .notebooks import chapters, execute, launch
+from .site import build as site
+from .site import serve
 
 
 def build(root: Path) -> Path:

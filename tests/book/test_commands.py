@@ -23,9 +23,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from lossatlas.datasets import DATASETS, load_dataset
-from lossatlas_book import chapters, console, environment, execute, launch, publish, reproduce, serve, site
+from lossatlas_book import console, environment
 from lossatlas_book.__main__ import main
+from lossatlas_book.checks import reproduce
 from lossatlas_book.console import Failure
+from lossatlas_book.notebooks import chapters, execute, launch
+from lossatlas_book.site import build as site
+from lossatlas_book.site import publish, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = """\

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lossatlas import figures, scenes
 from lossatlas.figures.provenance import provenance_table
-from lossatlas_book import layout, offers, publish
+from lossatlas_book.site import layout, offers, publish
 
 
 def surface(**attrs):

@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from browser import chapters, pages, served, visit
-from lossatlas_book import chapters as notebooks
-from lossatlas_book import measure
+from lossatlas_book.checks import measure
+from lossatlas_book.notebooks import chapters as notebooks
 
 PAGE = 2_000_000  # bytes of a chapter before a scene is scrolled to, without what all pages share
 SCENE = 350_000  # bytes that one scene loads when it is scrolled to

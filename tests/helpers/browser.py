@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Request
 
-from lossatlas_book import publish, serve
+from lossatlas_book.site import publish, serve
 
 STATIC = Path(__file__).resolve().parents[2] / "book" / "_static"
 OWN_HOSTS = ("127.0.0.1", "localhost")

@@ -25,7 +25,7 @@ from lossatlas import scenes
 from lossatlas.scenes import renderer
 from lossatlas.scenes.frame import LINES
 from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED
-from lossatlas_book import publish
+from lossatlas_book.site import publish
 
 FINE = 2.0**-11  # positions are rounded to multiples of 2^-12
 

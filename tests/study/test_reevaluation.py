@@ -20,7 +20,7 @@ from lossatlas import geometry
 from lossatlas.networks.training import Recipe
 from lossatlas.study import Condition, Slice, Study, reevaluation, retraining, training_paths
 from lossatlas.study import study as rooms
-from lossatlas_book import verify
+from lossatlas_book.checks import verify
 from lossatlas_book.console import Failure
 
 RECIPE = Recipe(learning_rate=0.1, batch_size=20, epochs=6)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import chapters, execute
-from .console import Failure, duration
+from ..console import Failure, duration
+from ..notebooks import chapters, execute
 
 if TYPE_CHECKING:
     from lossatlas.evidence import Verdict

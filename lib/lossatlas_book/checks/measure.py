@@ -8,8 +8,9 @@ from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
-from . import browser, serve
-from .console import Failure, columns, step
+from ..console import Failure, columns, step
+from ..site import serve
+from . import browser
 
 VISITS = 3  # of a page; the best time counts: what the page needs, not what else the machine does
 SHARED = ("/mathjax/", "vtk-viewer")  # loaded once for the whole site

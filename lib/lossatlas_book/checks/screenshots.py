@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..console import step
 from . import browser, measure
-from .console import step
 
 WIDTHS = (1280, 390)
 THEMES = ("light", "dark")

@@ -1,7 +1,8 @@
-"""Run a module, and end when its parent process is gone: `python -m lossatlas_book.tied PARENT papermill …`.
+"""Run a module, and end when the parent process is gone.
 
-A program that is killed outright cannot end what it has started. Here that looks after itself, so that a second
-call never computes beside what a killed one left behind. (A notebook's kernel watches papermill in the same way.)
+`python -m lossatlas_book.notebooks.end_with_parent PARENT papermill …` runs papermill. A program that is killed
+outright cannot end what it has started. This module watches for that, so that a second call never computes beside
+what a killed one left behind. (A notebook's kernel watches papermill in the same manner.)
 """
 
 from __future__ import annotations

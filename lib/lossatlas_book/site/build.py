@@ -16,9 +16,10 @@ from typing import Any
 import nbformat
 import yaml
 
-from . import chapters, gallery, layout, offers, publish
-from .console import ANSI, Failure, run_logged, step, tail
-from .execute import digest
+from ..console import ANSI, Failure, run_logged, step, tail
+from ..notebooks import chapters
+from ..notebooks.execute import digest
+from . import gallery, layout, offers, publish
 from .sphinx_pages import NOTEBOOKS
 
 BUILD = "from jupyter_book.cli.main import main; main()"
@@ -151,7 +152,7 @@ def build(root: Path, *, executed: Mapping[str, Path]) -> Path:
     """Build the whole site into `_build/html/`, unless it is there and nothing of it changed."""
     html, record = root / "_build" / "html", root / "_build" / "html.json"
     pages = (file for file in (root / "book").rglob("*") if file.is_file() and file.suffix != ".ipynb")
-    code = Path(__file__).parent.glob("*.py")
+    code = Path(__file__).parents[1].rglob("*.py")
     config = [root / "_config.yml", root / "_toc.yml", *(p for p in [root / "constraints.txt"] if p.exists())]
     inputs = digest([*config, *sorted(pages), *sorted(code), *executed.values()])
     if _recorded(record) == inputs and (html / "index.html").exists():

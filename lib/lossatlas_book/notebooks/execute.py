@@ -15,8 +15,8 @@ from typing import Any
 
 import nbformat
 
+from ..console import ANSI, Failure, Step, duration, run_logged, step, tail
 from . import chapters
-from .console import ANSI, Failure, Step, duration, run_logged, step, tail
 
 Left = Callable[[], float | None]  # seconds that a chapter still takes, None where that is not known
 BAR = re.compile(r"(?:(?P<what>[^:\r\n]+): +)?(?P<share>\d+)%\|.*<(?P<left>[\d:]+)")
@@ -121,7 +121,17 @@ def run_papermill(
     bars.unlink(missing_ok=True)
     cells = len(chapters.read(path).cells) + bool(values)  # papermill puts given values into a cell of their own
     progress = Progress(current, cells=cells, seconds=seconds, bars=bars, left=left)
-    command = [sys.executable, "-m", "lossatlas_book.tied", os.getpid(), "papermill", path, half, "--cwd", root]
+    command = [
+        sys.executable,
+        "-m",
+        "lossatlas_book.notebooks.end_with_parent",
+        os.getpid(),
+        "papermill",
+        path,
+        half,
+        "--cwd",
+        root,
+    ]
     command += ["-k", "python3", "--log-output", "--no-progress-bar", "--autosave-cell-every", "0"]
     command += ["-y", json.dumps(values)] if values else []
     env = {

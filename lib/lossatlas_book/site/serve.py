@@ -6,7 +6,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from .console import Failure
+from ..console import Failure
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from .console import Failure
+from ..console import Failure
 
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import chapters
-from .console import Failure, Step, columns, duration, step
+from ..console import Failure, Step, columns, duration, step
+from ..notebooks import chapters
 
 if TYPE_CHECKING:
     from lossatlas.study import Study

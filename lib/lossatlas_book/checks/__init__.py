@@ -1,0 +1,1 @@
+"""Whether the book holds: results evaluated and computed again, pages measured and pictured."""

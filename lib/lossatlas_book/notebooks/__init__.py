@@ -1,0 +1,1 @@
+"""The chapters: finding them, checking their parameters, executing them."""
