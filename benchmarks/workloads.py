@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lossatlas as la
 from lossatlas.directions import Plane
-from lossatlas.evaluation import runner
+from lossatlas.evaluation.sweep import Sweep, profile
 from lossatlas.networks import losses
 
 STEPS = 150  # of Adam, so that the surface is that of a network which has learned something
@@ -128,13 +128,13 @@ def needed(model: nn.Module, plane: Plane, data: tuple[Tensor, Tensor], loss: st
     layer's weights, which is a lookup.
     """
     few = data[0][:2]
-    sweep = runner.Sweep(model, plane.origin, plane.directions, losses.make_score(loss))
-    standing, _ = runner.standing_layers(sweep, few)
+    sweep = Sweep(model, plane.origin, plane.directions, losses.make_score(loss))
+    fixed = profile(sweep, few).fixed_inputs
     with FlopCounterMode(display=False) as counter:
         model(few)
     counts = counter.get_flop_counts()
     total = sum(counts["Global"].values())
-    spared = sum(sum(counts[f"{type(model).__name__}.{name}"].values()) for name in standing)
+    spared = sum(sum(counts[f"{type(model).__name__}.{name}"].values()) for name in fixed)
     for layer in model.modules():
         if isinstance(layer, nn.RNN):
             spared += 2 * few.numel() * layer.input_size * layer.hidden_size

@@ -57,7 +57,8 @@ def local(asked, strategy):
 def test_a_killed_worker_costs_its_chunk_and_nothing_else(client, asked, tmp_path):
     import json
 
-    from lossatlas.evaluation.runner import Strategy
+    from lossatlas.evaluation.kernels import TRANSFORMS
+    from lossatlas.evaluation.strategies import Strategy
 
     path = tmp_path / "kept"
     pids = list(client.run(os.getpid).values())
@@ -73,7 +74,7 @@ def test_a_killed_worker_costs_its_chunk_and_nothing_else(client, asked, tmp_pat
     killer.join()
     first, *done = map(json.loads, path.read_text().splitlines())
     assert sorted(entry["chunk"] for entry in done) == list(range(len(first["chunks"]))) and len(done) > 8
-    losses, accuracy = local(asked, Strategy(**first["strategy"]))
+    losses, accuracy = local(asked, Strategy.from_record(first["strategy"], TRANSFORMS))
     assert np.array_equal(surface.loss, losses) and np.array_equal(surface.accuracy, accuracy)
     assert "1 threads" in surface.attrs["device"]
     assert pids[0] not in client.run(os.getpid).values(), "one did die"

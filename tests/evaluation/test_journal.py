@@ -15,7 +15,8 @@ from torch import nn
 
 import lossatlas as la
 from lossatlas.evaluation import schedule
-from lossatlas.evaluation.runner import Strategy
+from lossatlas.evaluation.kernels.cached_layers import CachedLayers
+from lossatlas.evaluation.strategies import Strategy
 from networks import odd_net, slow_request
 
 GRID = np.linspace(-1, 1, 7)
@@ -231,7 +232,7 @@ def test_chunks_and_one_pass_give_the_same_bits(asked):
     from lossatlas.networks.losses import make_score
 
     points = torch.cartesian_prod(torch.linspace(-1, 1, 7), torch.linspace(-1, 1, 7))
-    for strategy in (Strategy(13, 1, cached=True), Strategy(40, 6), Strategy(16, 5, cached=True)):
+    for strategy in (Strategy(13, 1, 1, (CachedLayers(),)), Strategy(40, 6), Strategy(16, 5, 1, (CachedLayers(),))):
         work = schedule.Work(make_sweep(model, plane, make_score("cross_entropy"), None), [data])
         runner = schedule.as_before(work, strategy, points)
         whole = schedule.sums(work, runner, points)

@@ -14,7 +14,7 @@ import lossatlas as la
 import peaks
 from lossatlas.evaluation.choosing import PASS_SAMPLES
 from lossatlas.evaluation.memory import Bound, peak_bytes
-from lossatlas.evaluation.runner import Sweep
+from lossatlas.evaluation.sweep import Sweep
 from lossatlas.networks.losses import make_score
 
 CPU = torch.device("cpu")
@@ -71,7 +71,7 @@ def test_a_bound_that_nothing_fits_names_what_is_needed():
 GROWTH = """
 import numpy as np, torch, lossatlas as la
 from torch import nn
-from lossatlas.evaluation.kernels.compiling import trace_pass
+from lossatlas.evaluation.kernels.tracing import trace_pass
 from peaks import growth
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(8, 4096), nn.ReLU(), nn.Linear(4096, 3))

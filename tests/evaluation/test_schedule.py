@@ -1,6 +1,9 @@
 """Every way the engine can go gives the loop's values, and it picks a good one."""
 
+import copy
 import itertools
+import json
+import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,15 +16,41 @@ from torch import nn
 
 import lossatlas as la
 from lossatlas import vectors
-from lossatlas.evaluation import choosing, runner, threads
+from lossatlas.evaluation import choosing
 from lossatlas.evaluation.batches import blocks
-from lossatlas.evaluation.kernels import dense
+from lossatlas.evaluation.kernels import TRANSFORMS, dense
+from lossatlas.evaluation.kernels.onednn import OneDNNLinear
+from lossatlas.evaluation.runner import Runner
+from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.sweep import Sweep, profile
+from lossatlas.evaluation.threads import make_runner
 from lossatlas.networks import losses
 from networks import DATA, odd_net, plain_loop, slow_request, table_1
 
 
 def make_sweep(model, plane, loss):
-    return runner.Sweep(model.eval().requires_grad_(False), plane.origin, plane.directions, losses.make_score(loss))
+    return Sweep(model.eval().requires_grad_(False), plane.origin, plane.directions, losses.make_score(loss))
+
+
+def strategy(samples, points=1, *names, threads=1):
+    """A strategy with transforms by their names."""
+    assert set(names) <= {transform.name for transform in TRANSFORMS}
+    chosen = tuple(transform for transform in TRANSFORMS if transform.name in names)
+    return Strategy(samples, points, threads, chosen)
+
+
+def test_a_strategy_says_what_it_does_and_comes_back_from_its_record():
+    everything = strategy(25, 1, *(transform.name for transform in TRANSFORMS), threads=2)
+    assert str(everything) == (
+        "loop, 25 samples a pass, standing layers cached, channels last, recurrent steps, oneDNN, traced, compiled, "
+        "2 threads"
+    )
+    assert str(Strategy(8, 3)) == "batched, 3 points a pass, 8 samples a pass"
+    for one in (everything, Strategy(8, 3), strategy(1, 2, "traced")):
+        assert Strategy.from_record(json.loads(json.dumps(one.record())), TRANSFORMS) == one
+        assert pickle.loads(pickle.dumps(one)) == one
+    with pytest.raises(KeyError, match="warp"):
+        Strategy.from_record(everything.record() | {"transforms": ["warp"]}, TRANSFORMS)
 
 
 # PyTorch's fused recurrent layers cannot be batched over weights, and channels-last is for images.
@@ -40,9 +69,10 @@ def test_every_strategy_agrees_with_the_plain_loop(name, points, cached, channel
     inputs = inputs.double() if inputs.is_floating_point() else inputs
     plane = la.random_plane(model, seed=1)
     sweep = make_sweep(model, plane, data.loss)
-    standing, _ = runner.standing_layers(sweep, inputs[:2])
-    assert bool(standing) == (name != "rnn")
-    way = runner.Runner(sweep, runner.Strategy(25, points, cached, channels_last), standing)
+    seen = profile(sweep, inputs[:2])
+    assert bool(seen.fixed_inputs) == (name != "rnn")
+    names = ["cached"] * cached + ["channels_last"] * channels_last
+    way = Runner(sweep, strategy(25, points, *names), seen)
     alphas, betas = np.linspace(-1, 1, 3), np.linspace(-0.5, 1, 3)
     coefficients = torch.tensor([(a, b) for a in alphas for b in betas], dtype=torch.float64)
     total = torch.zeros(9, dtype=torch.float64)
@@ -57,7 +87,7 @@ def test_every_strategy_agrees_with_the_plain_loop(name, points, cached, channel
 def test_threads_leave_the_number_of_threads_stop_when_told_to_and_count_every_evaluation():
     model, data = table_1("feedforward-2")
     sweep = make_sweep(model, la.random_plane(model, seed=0), data.loss)
-    way = threads.make_runner(sweep, runner.Strategy(20, threads=2), {})
+    way = make_runner(sweep, Strategy(20, threads=2))
     before, points, counted = torch.get_num_threads(), torch.zeros(6, 2), []
     way.prepare(*(part[:15] for part in data.test))  # ten for one thread, five for the other
     way.run(points, counted.append)
@@ -78,32 +108,32 @@ def test_threads_leave_the_number_of_threads_stop_when_told_to_and_count_every_e
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "chosen"),
     [
-        ("cnn-1", {"cached": True, "channels_last": True, "onednn": True, "compiled": True}),
-        ("cnn-3", {"channels_last": True, "onednn": True, "traced": True}),
-        ("feedforward-16-skip", {"cached": True, "onednn": True, "compiled": True}),
-        ("feedforward-16-skip", {"onednn": True}),
-        ("feedforward-16-skip", {"cached": True, "onednn": True, "traced": True}),
-        ("feedforward-4", {"onednn": True, "traced": True}),
-        ("feedforward-4", {"cached": True, "compiled": True, "points": 5}),
-        ("feedforward-4", {"traced": True, "points": 5}),
-        ("rnn", {"stepped": True, "onednn": True}),
-        ("rnn", {"stepped": True, "onednn": True, "traced": True}),
-        ("rnn", {"stepped": True, "points": 3, "traced": True}),
-        ("rnn", {"stepped": True, "onednn": True, "threads": 2}),
-        ("cnn-1", {"cached": True, "channels_last": True, "threads": 3}),
-        ("feedforward-4", {"cached": True, "compiled": True, "points": 5, "threads": 2}),
+        ("cnn-1", strategy(25, 1, "cached", "channels_last", "onednn", "compiled")),
+        ("cnn-3", strategy(25, 1, "channels_last", "onednn", "traced")),
+        ("feedforward-16-skip", strategy(25, 1, "cached", "onednn", "compiled")),
+        ("feedforward-16-skip", strategy(25, 1, "onednn")),
+        ("feedforward-16-skip", strategy(25, 1, "cached", "onednn", "traced")),
+        ("feedforward-4", strategy(25, 1, "onednn", "traced")),
+        ("feedforward-4", strategy(25, 5, "cached", "compiled")),
+        ("feedforward-4", strategy(25, 5, "traced")),
+        ("rnn", strategy(25, 1, "stepped", "onednn")),
+        ("rnn", strategy(25, 1, "stepped", "onednn", "traced")),
+        ("rnn", strategy(25, 3, "stepped", "traced")),
+        ("rnn", strategy(25, 1, "stepped", "onednn", threads=2)),
+        ("cnn-1", strategy(25, 1, "cached", "channels_last", threads=3)),
+        ("feedforward-4", strategy(25, 5, "cached", "compiled", threads=2)),
     ],
+    ids=str,
 )
-def test_straight_passes_agree_with_the_plain_loop(name, options):
-    if options.get("onednn") and not dense.available(torch.device("cpu"), torch.float32):
+def test_built_passes_agree_with_the_plain_loop(name, chosen):
+    if chosen.has("onednn") and not dense.available(torch.device("cpu"), torch.float32):
         pytest.skip("this PyTorch has no oneDNN")
     model, data = table_1(name)
     plane = la.random_plane(model, seed=1)
     sweep = make_sweep(model, plane, data.loss)
-    standing, _ = runner.standing_layers(sweep, data.test[0][:2])
-    way = threads.make_runner(sweep, runner.Strategy(25, **options), standing)
+    way = make_runner(sweep, chosen, profile(sweep, data.test[0][:2]))
     alphas = np.linspace(-1, 1, 5)
     coefficients = torch.tensor([(a, b) for a in alphas for b in alphas], dtype=torch.float32)
     total = torch.zeros(25, dtype=torch.float64)
@@ -112,7 +142,7 @@ def test_straight_passes_agree_with_the_plain_loop(name, options):
             way.prepare(x, y)
             total += way.run(coefficients)[0]
     for one in getattr(way, "runners", [way]):
-        assert (one.straight is not None) == (way.strategy.traced or way.strategy.compiled)
+        assert (one.built is not None) == (chosen.has("traced") or chosen.has("compiled"))
     expected, _ = plain_loop(model, plane, data.test, loss=data.loss, alphas=alphas, betas=alphas)
     np.testing.assert_allclose((total / len(data.test[0])).reshape(5, 5), expected, rtol=2e-5)
 
@@ -159,10 +189,10 @@ def test_fused_convolutions_and_maxima_of_windows_give_the_values_of_the_modules
     found = {}
     with torch.no_grad():
         for traced in (False, True):
-            way = runner.Runner(sweep, runner.Strategy(20, channels_last=True, traced=traced), {})
+            way = Runner(sweep, strategy(20, 1, "channels_last", *["traced"] * traced))
             way.prepare(inputs, targets)
             found[traced] = way.run(coefficients)[0]
-    kinds = [str(node.target) for node in way.straight.graph.nodes]
+    kinds = [str(node.target) for node in way.built.graph.nodes]
     assert sum("_convolution_pointwise" in kind for kind in kinds) == 9 and not any("batch_norm" in k for k in kinds)
     assert sum(kind.endswith("_convolution_pointwise_.binary") for kind in kinds) == 1
     assert sum("max_pool2d" in kind for kind in kinds) == 1  # of three
@@ -170,17 +200,17 @@ def test_fused_convolutions_and_maxima_of_windows_give_the_values_of_the_modules
 
 
 @pytest.mark.parametrize("name", ["cnn-1", "feedforward-16", "feedforward-4", "rnn"])
-@pytest.mark.parametrize("options", [{}, {"traced": True}, {"compiled": True}])
-def test_products_in_bfloat16_stay_near_the_plain_loop_and_are_not_it(name, options):
+@pytest.mark.parametrize("built", [[], ["traced"], ["compiled"]])
+def test_products_in_bfloat16_stay_near_the_plain_loop_and_are_not_it(name, built):
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this processor has no bfloat16 arithmetic")
     model, data = table_1(name)
     plane = la.random_plane(model, seed=1)
     sweep = make_sweep(model, plane, data.loss)
-    standing, _ = runner.standing_layers(sweep, data.test[0][:2])
-    lower = runner.Sweep(sweep.model, sweep.origin, sweep.directions, sweep.score, torch.bfloat16)
+    lower = replace(sweep, half=torch.bfloat16)
     inputs, targets = data.test
-    way = runner.Runner(lower, runner.Strategy(len(inputs), cached=True, stepped=name == "rnn", **options), standing)
+    chosen = strategy(len(inputs), 1, "cached", *["stepped"] * (name == "rnn"), *built)
+    way = Runner(lower, chosen, profile(sweep, inputs[:2]))
     alphas = np.linspace(-1, 1, 3)
     coefficients = torch.tensor([(a, b) for a in alphas for b in alphas], dtype=torch.float32)
     with torch.no_grad():
@@ -198,8 +228,8 @@ def test_dense_layers_by_onednn_are_linear_layers():
     for shape in ((12, 7), (4, 3, 7), (2, 2, 3, 7)):
         with torch.no_grad():
             x = inputs.view(shape)
-            torch.testing.assert_close(dense.OneDNNLinear(layer)(x), layer(x))
-            torch.testing.assert_close(dense.OneDNNLinear(layer)(x.transpose(0, -2)), layer(x.transpose(0, -2)))
+            torch.testing.assert_close(OneDNNLinear(layer)(x), layer(x))
+            torch.testing.assert_close(OneDNNLinear(layer)(x.transpose(0, -2)), layer(x.transpose(0, -2)))
     assert not dense.available(torch.device("cpu"), torch.float64)
 
 
@@ -226,26 +256,55 @@ def test_recurrent_steps_agree_with_the_loop(one_hot, options):
     targets = torch.randint(0, 3, (20,))
     plane = la.random_plane(model)
     sweep = make_sweep(model, plane, "cross_entropy")
-    way = runner.Runner(sweep, runner.Strategy(20, stepped=True), {})
+    way = Runner(sweep, strategy(20, 1, "stepped"))
     grid = np.linspace(-1, 1, 3)
     coefficients = torch.tensor([(a, b) for a in grid for b in grid], dtype=torch.float64)
     with torch.no_grad():
         way.prepare(inputs, targets)
-        assert bool(len(way.recurrent["recurrent"].codes)) == one_hot
+        assert bool(len(way.model.recurrent.codes)) == one_hot
         found = way.run(coefficients)[0] / 20
     expected, _ = plain_loop(model, plane, (inputs, targets), loss="cross_entropy", alphas=grid, betas=grid)
     np.testing.assert_allclose(found.reshape(3, 3), expected, rtol=1e-10)
 
 
-def test_standing_layers_are_those_before_the_first_moving_weight():
+def test_fixed_inputs_are_those_before_the_first_moving_weight():
     model, data = table_1("feedforward-16")
     plane = la.random_plane(model, layers=["layers.3"])
-    standing, _ = runner.standing_layers(make_sweep(model, plane, data.loss), data.test[0][:2])
-    assert list(standing) == [f"layers.{i}" for i in range(4)]
+    seen = profile(make_sweep(model, plane, data.loss), data.test[0][:2])
+    assert seen.fixed_inputs == tuple(f"layers.{i}" for i in range(4))
     odd = odd_net()
-    sweep = make_sweep(odd, la.random_plane(odd), "cross_entropy")
-    standing, _ = runner.standing_layers(sweep, torch.randn(2, 6))
-    assert list(standing) == ["first"]
+    seen = profile(make_sweep(odd, la.random_plane(odd), "cross_entropy"), torch.randn(2, 6))
+    assert seen.fixed_inputs == ("first",)
+
+
+def test_moving_statistics_are_not_taken_for_fixed():
+    """Running statistics that move, of a layer with a fixed input: it is not affine in them, and what follows moves."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)).eval().requires_grad_(False)
+    origin = vectors.parameters_of(model) | {
+        f"1.{n}": model.get_buffer(f"1.{n}").clone() for n in ("running_mean", "running_var")
+    }
+    directions = tuple(vectors.zeros_like(origin) for _ in range(2))
+    directions[0]["1.running_mean"] += 1
+    directions[1]["1.running_var"] += 0.5
+    sweep = Sweep(model, origin, directions, losses.make_score("cross_entropy"))
+    assert profile(sweep, torch.randn(2, 6)).fixed_inputs == ("0",)
+    inputs, targets = torch.randn(40, 6), torch.arange(40) % 3
+    points = torch.tensor([(a, b) for a in (-1.0, 0.5, 1.0) for b in (-1.0, 0.25, 1.0)])
+    expected = []
+    for a, b in points.tolist():
+        moved = copy.deepcopy(model)
+        moved[1].running_mean += a
+        moved[1].running_var += 0.5 * b
+        expected.append(F.cross_entropy(moved(inputs), targets, reduction="sum").item())
+    for names in ([], ["cached"], ["cached", "onednn"], ["traced"], ["cached", "traced"]):
+        for points_a_pass in (1, 4):
+            if "onednn" in names and (points_a_pass > 1 or not dense.available(torch.device("cpu"), torch.float32)):
+                continue
+            way = Runner(sweep, strategy(40, points_a_pass, *names), profile(sweep, inputs[:2]))
+            with torch.no_grad():
+                way.prepare(inputs, targets)
+                np.testing.assert_allclose(way.run(points)[0], expected, rtol=1e-5, err_msg=str(way.strategy))
 
 
 class Detached(nn.Module):
@@ -298,11 +357,10 @@ def test_a_pass_that_cannot_be_traced_is_refused_however_many_points_it_holds():
     request = slow_request(pause=0)  # it asks for values
     sweep = make_sweep(request["model"], request["plane"], "cross_entropy")
     inputs, targets = request["data"]
-    standing, _ = runner.standing_layers(sweep, inputs[:2])
     coefficients = torch.rand(40, 2)
     for traced in (False, True):
-        way = runner.Runner(sweep, runner.Strategy(40, points=30, cached=True, traced=traced), standing)
-        loop = runner.Runner(sweep, runner.Strategy(40), {})
+        way = Runner(sweep, strategy(40, 30, "cached", *["traced"] * traced), profile(sweep, inputs[:2]))
+        loop = Runner(sweep, Strategy(40))
         with torch.no_grad():
             assert choosing.agrees(way, loop, inputs, targets, coefficients) != traced
 
@@ -342,6 +400,6 @@ def test_batching_beats_the_loop_on_a_small_network():
 def test_sweep_knows_which_parameters_move():
     model, data = table_1("feedforward-4")
     sweep = make_sweep(model, la.random_plane(model, layers=["layers.1"]), data.loss)
-    assert runner.moving_names(sweep) == ["layers.1.weight"]
+    assert sweep.moving == ["layers.1.weight"]
     still = vectors.zeros_like(vectors.parameters_of(model))
-    assert runner.moving_names(make_sweep(model, la.plane_from_directions(model, still, still), data.loss)) == []
+    assert make_sweep(model, la.plane_from_directions(model, still, still), data.loss).moving == []

@@ -10,12 +10,14 @@ import torch
 
 from lossatlas.evaluation import refinement
 from lossatlas.evaluation.journal import Journal
-from lossatlas.evaluation.schedule import Found, work_off
+from lossatlas.evaluation.schedule import Outcome, work_off
 
 CHUNK_POINTS = 32  # in a chunk, where chunks are kept or sent away
 
 
-def run_adaptively(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Found:
+def run_adaptively(
+    executor, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]
+) -> Outcome:
     """As :func:`lossatlas.evaluation.schedule.run`, with as few points evaluated as
     :func:`lossatlas.evaluation.refinement.fill` needs.
 
@@ -24,32 +26,32 @@ def run_adaptively(team, shape: Sequence[int], journal: Journal | None, advance:
     """
     points = math.prod(shape)
     number = 0
-    with team:
+    with executor:
         if journal and journal.strategy:
             strategy, facts = journal.strategy, journal.facts
         else:
-            (strategy, _), facts = team.tune(), team.facts
+            (strategy, _), facts = executor.tune(), executor.facts
             if journal:
                 journal.begin(strategy, [], facts)
 
         def evaluate(indices: np.ndarray) -> np.ndarray:
             """Sums (2, m) at some points."""
             nonlocal number
-            count = math.ceil(len(indices) / CHUNK_POINTS) if team.in_chunks or journal else 1
+            count = math.ceil(len(indices) / CHUNK_POINTS) if executor.in_chunks or journal else 1
             parts = dict(enumerate(map(torch.from_numpy, np.array_split(indices, count)), start=number))
             number += count
-            found = dict(work_off(team, strategy, parts, journal, advance))
+            found = dict(work_off(executor, strategy, parts, journal, advance))
             return np.concatenate([found[n] for n in parts], axis=1)
 
         origin = evaluate(np.array([points]))
         right = not np.isnan(origin[1]).all()
         axes = [np.linspace(0, 1, size) for size in shape]
         filled = refinement.fill(lambda indices: evaluate(indices)[: 1 + right], axes)
-    advance(int((~filled.evaluated).sum()) * team.work.samples)
+    advance(int((~filled.evaluated).sum()) * executor.work.samples)
     sums = np.full((2, points + 1), np.nan)
     sums[: 1 + right, :-1] = filled.values
     if right:
-        sums[1] = np.clip(sums[1], 0, team.work.samples)
+        sums[1] = np.clip(sums[1], 0, executor.work.samples)
     sums[:, -1:] = origin
     errors = dict(zip(("estimated_error", "estimated_accuracy_error"), filled.errors.tolist(), strict=False))
-    return Found(sums, strategy, facts, np.append(filled.evaluated, True), errors)
+    return Outcome(sums, strategy, facts, np.append(filled.evaluated, True), errors)

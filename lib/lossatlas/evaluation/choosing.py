@@ -1,4 +1,7 @@
-"""Choosing between ways of evaluating by a short measurement, and checking each against the plain loop."""
+"""Choosing a strategy by a short measurement, and checking each candidate against the plain loop.
+
+Anything here is optional: a candidate that raises is left out, and the loop remains.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,25 @@ import torch
 from torch import Tensor
 
 from lossatlas.evaluation.batches import BLOCK_SAMPLES, take
-from lossatlas.evaluation.kernels import dense
-from lossatlas.evaluation.kernels.compiling import compiler_found
-from lossatlas.evaluation.kernels.recurrent import steppable
-from lossatlas.evaluation.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
-from lossatlas.evaluation.threads import make_runner, threads_here
+from lossatlas.evaluation.kernels import TRANSFORMS
+from lossatlas.evaluation.runner import Runner
+from lossatlas.evaluation.strategies import Strategy, Transform
+from lossatlas.evaluation.sweep import Profile, Sweep, profile
+from lossatlas.evaluation.threads import ThreadedRunner, make_runner, usable_threads
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
 PASS_SAMPLES = (32, 128, 512, 2048, BLOCK_SAMPLES)
 PASS_SECONDS = 1.0  # a pass longer than that gains nothing by being larger, and cannot be interrupted soon
-BETTER = 0.95  # of the best time so far is what a new way must beat: timings are noisy
+BETTER = 0.95  # share of the best time so far that a candidate must beat: timings are noisy
 TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the sweep, the more, up to the second
-TRIAL_SHARE = 0.05  # of the expected time of the whole sweep, what choosing may take …
-CHECKED = 8  # points at most at which a way is compared with the loop
+TRIAL_SHARE = 0.05  # share of the expected time of the whole sweep that choosing may take …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
-TRACE_SECONDS = 1.0  # a sweep that is expected to take longer is worth tracing for …
-COMPILE_SECONDS = 30.0, 3.0  # … and one that is expected to take longer than this, and so much a layer, compiling for
+CHECKED = 8  # points at most at which a candidate is compared with the loop
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a pass may be: of how many samples, and whether a strategy is ``allowed`` at all."""
+    """What a pass may be: how many samples it may have, and whether a strategy is ``allowed`` at all."""
 
     sizes: Sequence[int] = PASS_SAMPLES
     allowed: Callable[[Strategy], bool] = lambda strategy: True
@@ -40,10 +41,12 @@ class Limits:
 UNLIMITED = Limits()
 
 
-def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Tensor, *, least: float) -> float:
-    """Measured seconds for one sample at one point, preparation spread over all the ``points`` to come.
+def seconds_per_pair(
+    runner: Runner | ThreadedRunner, inputs, targets: Tensor, points: Tensor, *, least: float
+) -> float:
+    """Return the measured seconds for one sample at one point, preparation spread over all the ``points`` to come.
 
-    It goes on for ``least`` seconds at least.
+    The measurement takes at least ``least`` seconds, if there are points enough.
     """
     inputs, targets = take(inputs, slice(runner.strategy.samples)), targets[: runner.strategy.samples]
     start = time.perf_counter()
@@ -59,21 +62,21 @@ def seconds_per_pair(runner: Runner, inputs: Tensor, targets: Tensor, points: Te
     return ((prepared - start) / len(points) + seconds / done) / len(targets)
 
 
-def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, points: Tensor) -> bool:
-    """Whether a strategy gives the loop's values on a few points; False where it cannot run this model."""
-    straight = runner.strategy.traced or runner.strategy.compiled
+def agrees(runner: Runner | ThreadedRunner, reference: Runner, inputs, targets: Tensor, points: Tensor) -> bool:
+    """Return whether a strategy gives the loop's values on a few points; False if it cannot run this model."""
+    whole = any(transform.whole_passes for transform in runner.strategy.transforms)
     samples = runner.strategy.samples
-    if not straight:
+    if not whole:
         samples = min(64, samples, reference.strategy.samples)
     inputs, targets = take(inputs, slice(samples)), targets[:samples]
     few = max(3, min(runner.strategy.points, CHECKED))
-    points = points[: max(few, runner.strategy.points) if straight else few]  # only a whole pass is traced
+    points = points[: max(few, runner.strategy.points) if whole else few]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
             runner.prepare(inputs, targets)
             losses = runner.run(points)[0][:few]
-    except CANNOT_RUN:
+    except Exception:  # whatever it is, the loop can do without
         return False
     reference.prepare(inputs, targets)
     expected, _ = reference.run(points[:few])
@@ -82,82 +85,115 @@ def agrees(runner: Runner, reference: Runner, inputs: Tensor, targets: Tensor, p
     return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True)
 
 
-def choose(
-    sweep: Sweep, inputs, targets: Tensor, coefficients: Tensor, limits: Limits = UNLIMITED
-) -> tuple[Runner, float]:
-    """The fastest strategy that agrees with the loop, and its seconds for one sample at one point.
+@dataclass
+class Search:
+    """The best strategy so far, and what trying another takes."""
 
-    By a short measurement on the first block of data. It begins with everything that usually helps, tries other
-    sizes of a pass, leaves out one thing after the other, then lets several points share a pass, and threads divide
-    it; it ends when it has cost its share of what the sweep is expected to take. What takes time to prepare,
-    tracing and compiling, comes last.
-    """
-    start = time.perf_counter()
-    order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
-    scattered = coefficients[order.to(coefficients.device)]
-    trial = torch.roll(coefficients, -(len(coefficients) // 3), dims=0)  # neighbours, as in the sweep itself
-    sizes = sorted({min(len(targets), size) for size in limits.sizes})
-    usual = max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])
-    loop = best = Runner(sweep, Strategy(usual), {})
+    sweep: Sweep
+    profile: Profile
+    inputs: object
+    targets: Tensor
+    coefficients: Tensor
+    limits: Limits
+    loop: Runner
 
-    def timed(runner: Runner, least: float) -> float:
-        return min(seconds_per_pair(runner, inputs, targets, trial, least=least) for _ in range(2))  # noise only adds
+    def __post_init__(self) -> None:
+        self.start = time.perf_counter()
+        self.tried = {self.loop.strategy}
+        self.best: Runner | ThreadedRunner = self.loop
+        order = torch.randperm(len(self.coefficients), generator=torch.Generator().manual_seed(0))
+        self.scattered = self.coefficients[order.to(self.coefficients.device)]
+        self.neighbours = torch.roll(self.coefficients, -(len(self.coefficients) // 3), dims=0)  # as in the sweep
+        self.rate = self.timed(self.loop, TRIAL_SECONDS[0])
 
-    best_rate = timed(loop, TRIAL_SECONDS[0])
-    if best_rate * len(targets) * len(coefficients) < TRIAL_FLOOR:
-        return loop, best_rate
-    standing, activations = standing_layers(sweep, take(inputs, slice(2)))
-    fitting = max((size for size in sizes if size * activations <= PASS_FLOATS[1]), default=sizes[0])
-    layers = sum(not any(module.children()) for module in sweep.model.modules())
-    tried = {loop.strategy}
+    @property
+    def expected(self) -> float:
+        """Seconds that the whole sweep is expected to take with the best strategy so far."""
+        return self.rate * len(self.targets) * len(self.coefficients)
 
-    def consider(**change) -> bool:
-        """Take a changed strategy where it is better; whether it was."""
-        nonlocal best, best_rate
-        strategy = replace(best.strategy, **change)
-        expected = best_rate * len(targets) * len(coefficients)
-        prepared = strategy.traced or strategy.compiled
-        too_late = time.perf_counter() - start > max(TRIAL_FLOOR, TRIAL_SHARE * expected)
-        worth_it = COMPILE_SECONDS[0] + COMPILE_SECONDS[1] * layers if strategy.compiled else TRACE_SECONDS
-        if strategy in tried or (expected < worth_it if prepared else too_late):
+    def timed(self, runner: Runner | ThreadedRunner, least: float) -> float:
+        """Return the seconds for one sample at one point: the better of two measurements, since noise only adds."""
+        data = self.inputs, self.targets, self.neighbours
+        return min(seconds_per_pair(runner, *data, least=least) for _ in range(2))
+
+    def worth_trying(self, strategy: Strategy) -> bool:
+        """Return whether a strategy is new, allowed, and likely to gain more than trying it takes."""
+        seconds = max((transform.worth_seconds(self.sweep) for transform in strategy.transforms), default=0.0)
+        too_late = time.perf_counter() - self.start > max(TRIAL_FLOOR, TRIAL_SHARE * self.expected)
+        if strategy in self.tried or (self.expected < seconds if seconds else too_late):
             return False
-        tried.add(strategy)
-        pairs, before = strategy.samples * strategy.points, best.strategy.samples * best.strategy.points
-        if (pairs > before and best_rate * pairs > PASS_SECONDS) or not limits.allowed(strategy):
+        self.tried.add(strategy)
+        pairs, before = (s.samples * s.points for s in (strategy, self.best.strategy))
+        return not (pairs > before and self.rate * pairs > PASS_SECONDS) and self.limits.allowed(strategy)
+
+    def consider(self, **change) -> bool:
+        """Take a changed strategy if it is better, and return whether it was."""
+        strategy = replace(self.best.strategy, **change)
+        if not self.worth_trying(strategy):
             return False
-        runner = make_runner(sweep, strategy, standing)
-        if not agrees(runner, loop, inputs, targets, scattered):
+        try:
+            runner = make_runner(self.sweep, strategy, self.profile)
+            if not agrees(runner, self.loop, self.inputs, self.targets, self.scattered):
+                return False
+            least = max(TRIAL_SHARE * self.expected / 100, TRIAL_SECONDS[0])
+            rate = self.timed(runner, min(least, TRIAL_SECONDS[1]))
+        except Exception:  # whatever it is, the best so far remains
             return False
-        rate = timed(runner, min(max(TRIAL_SHARE * expected / 100, TRIAL_SECONDS[0]), TRIAL_SECONDS[1]))
-        if rate >= BETTER * best_rate:
+        if rate >= BETTER * self.rate:
             return False
-        best, best_rate = runner, rate
+        self.best, self.rate = runner, rate
         return True
 
-    helpful = {
-        "cached": bool(standing),
-        "channels_last": isinstance(inputs, Tensor) and inputs.dim() == 4,
-        "stepped": any(map(steppable, sweep.model.modules())),
-        "onednn": sweep.half is None and dense.available(coefficients.device, coefficients.dtype),
-    }
-    consider(**helpful, samples=fitting)
+    def consider_with(self, transform: Transform, **change) -> bool:
+        """Consider the best strategy with one more transform."""
+        chosen = {*self.best.strategy.transforms, transform}
+        return self.consider(transforms=tuple(other for other in TRANSFORMS if other in chosen), **change)
+
+    def consider_without(self, transform: Transform) -> bool:
+        """Consider the best strategy without one of its transforms."""
+        return self.consider(transforms=tuple(t for t in self.best.strategy.transforms if t != transform))
+
+
+def choose(
+    sweep: Sweep, inputs, targets: Tensor, coefficients: Tensor, limits: Limits = UNLIMITED
+) -> tuple[Runner | ThreadedRunner, float]:
+    """Return the fastest strategy that agrees with the loop, and its seconds for one sample at one point.
+
+    By a short measurement on the first block of data. It begins with every transform that applies and takes no
+    time to prepare, tries other sizes of a pass, leaves out one transform after the other, then lets several points
+    share a pass, and threads divide it. It ends when it has cost its share of what the sweep is expected to take.
+    Transforms that take time to prepare come last.
+    """
+    sizes = sorted({min(len(targets), size) for size in limits.sizes})
+    usual = max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])
+    search = Search(sweep, Profile(), inputs, targets, coefficients, limits, Runner(sweep, Strategy(usual)))
+    if search.expected < TRIAL_FLOOR:
+        return search.best, search.rate
+    search.profile = seen = profile(sweep, take(inputs, slice(2)))
+    applying = [transform for transform in TRANSFORMS if transform.applies(sweep, seen, inputs, targets)]
+    quick = [transform for transform in applying if not transform.worth_seconds(sweep)]
+    fitting = max((size for size in sizes if size * seen.activations <= PASS_FLOATS[1]), default=sizes[0])
+    search.consider(transforms=tuple(quick), samples=fitting)
     for neighbours in (sizes[sizes.index(fitting) + 1 :], sizes[: sizes.index(fitting)][::-1]):
         for size in neighbours:
-            if not consider(samples=size):
+            if not search.consider(samples=size):
                 break
-    for name, helps in helpful.items():
-        if helps:
-            consider(**{name: not getattr(best.strategy, name)})
+    for transform in quick:
+        if transform in search.best.strategy.transforms:
+            search.consider_without(transform)
+        else:
+            search.consider_with(transform)
     for size in sizes:
         for floats in PASS_FLOATS:
-            points = min(len(coefficients), floats // (size * activations))
+            points = min(len(coefficients), floats // (size * seen.activations))
             if points > 1:
-                consider(samples=size, points=points, onednn=False)
-    threads = threads_here(coefficients.device)
+                together = tuple(transform for transform in search.best.strategy.transforms if transform.batches)
+                search.consider(samples=size, points=points, transforms=together)
+    threads = usable_threads(coefficients.device)
     for size in sizes if threads > 1 else ():
-        consider(samples=size, threads=threads)
-    consider(traced=True)
-    if compiler_found(coefficients.device):
-        consider(compiled=True)
-        consider(compiled=True, samples=sizes[0])  # fused, a pass of images may stay in the cache
-    return best, best_rate
+        search.consider(samples=size, threads=threads)
+    for transform in (transform for transform in applying if transform not in quick):
+        search.consider_with(transform)
+        if transform.smallest_too:
+            search.consider_with(transform, samples=sizes[0])
+    return search.best, search.rate

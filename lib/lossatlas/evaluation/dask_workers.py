@@ -12,44 +12,45 @@ from distributed import Client, Future, WorkerPlugin, as_completed, get_worker
 from torch import Tensor
 
 from lossatlas.evaluation.devices import circumstances, pick_device
-from lossatlas.evaluation.runner import Strategy
-from lossatlas.evaluation.schedule import Here, Work
+from lossatlas.evaluation.schedule import LocalExecutor, Work
+from lossatlas.evaluation.strategies import Strategy
 
 
-class Visitor(WorkerPlugin):
-    """Lives on every worker while an evaluation lasts: the work reaches a worker once, also one that comes later."""
+class WorkPlugin(WorkerPlugin):
+    """Holds the work on every worker during an evaluation; it reaches each worker once, also one that joins later."""
 
     def __init__(self, name: str, work: Work, points: Tensor, device: str):
         self.name, self.work, self.points, self.device = name, work, points, device
 
     def setup(self, worker) -> None:
         """Called by Dask when the plugin arrives on a worker."""
-        self.here: Here | None = None
+        self.executor: LocalExecutor | None = None
         self.one_at_a_time = threading.Lock()  # a worker may have several threads; passes use them all
 
-    def at_work(self) -> Here:
-        if self.here is None:
-            self.here = Here(self.work, self.points, pick_device(self.device))
-        return self.here
+    def local_executor(self) -> LocalExecutor:
+        """Return this worker's executor, made when it is first needed."""
+        if self.executor is None:
+            self.executor = LocalExecutor(self.work, self.points, pick_device(self.device))
+        return self.executor
 
 
 def _tune(name: str) -> tuple[Strategy, float, dict[str, str]]:
     """On a worker: the strategy, its seconds a point, and what the worker is."""
-    visitor = get_worker().plugins[name]
-    with visitor.one_at_a_time:
-        strategy, seconds = visitor.at_work().tune()
-    return strategy, seconds, circumstances(pick_device(visitor.device))
+    plugin = get_worker().plugins[name]
+    with plugin.one_at_a_time:
+        strategy, seconds = plugin.local_executor().tune()
+    return strategy, seconds, circumstances(pick_device(plugin.device))
 
 
 def _work_off(name: str, strategy: Strategy, part: slice | Tensor) -> np.ndarray:
     """On a worker: the sums (2, n) of one chunk."""
-    visitor = get_worker().plugins[name]
-    with visitor.one_at_a_time:
-        [(_, sums)] = visitor.at_work().results(strategy, {0: part}, lambda evaluations: None)
+    plugin = get_worker().plugins[name]
+    with plugin.one_at_a_time:
+        [(_, sums)] = plugin.local_executor().results(strategy, {0: part}, lambda evaluations: None)
     return sums
 
 
-class There:
+class DaskExecutor:
     """Works off chunks on the workers of a client; used as a context, which ends the visit."""
 
     in_chunks = True
@@ -57,11 +58,11 @@ class There:
     def __init__(self, client: Client, work: Work, points: Tensor, device: str | torch.device):
         self.client, self.work, self.name = client, work, f"lossatlas-{uuid.uuid4().hex}"
         self.facts: dict[str, str] = {}
-        self.visitor = Visitor(self.name, work, points, str(device))
+        self.plugin = WorkPlugin(self.name, work, points, str(device))
         self.futures: list[Future] = []
 
-    def __enter__(self) -> There:
-        self.client.register_plugin(self.visitor, name=self.name)
+    def __enter__(self) -> DaskExecutor:
+        self.client.register_plugin(self.plugin, name=self.name)
         return self
 
     def __exit__(self, *_) -> None:

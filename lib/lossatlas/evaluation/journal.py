@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from lossatlas._files import written_whole
-from lossatlas.evaluation.runner import Strategy
+from lossatlas.evaluation.kernels import TRANSFORMS
+from lossatlas.evaluation.strategies import Strategy
 
-FORMAT = "lossatlas evaluation, version 1"
+FORMAT = "lossatlas evaluation, version 2"
 SAME_OUTPUTS = 1e-2  # relative to the largest: other devices round differently, another network is far away
 
 
@@ -57,7 +58,7 @@ class Journal:
         """Write the first line."""
         self.strategy, self.chunks, self.facts = strategy, chunks, dict(facts)
         bounds = [[part.start, part.stop] for part in chunks]
-        whole = {"format": FORMAT, **self.header, "strategy": asdict(strategy), "chunks": bounds, "facts": self.facts}
+        whole = {"format": FORMAT, **self.header, "strategy": strategy.record(), "chunks": bounds, "facts": self.facts}
         with written_whole(self.path) as temporary:
             temporary.write_text(json.dumps(whole) + "\n", encoding="utf-8")
 
@@ -90,7 +91,7 @@ def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
         first = json.loads(lines[0])
         if first["format"] != FORMAT:
             raise ValueError(f"format {first['format']!r}")
-        journal.strategy = Strategy(**first["strategy"])
+        journal.strategy = Strategy.from_record(first["strategy"], TRANSFORMS)
         journal.chunks, journal.facts = [slice(*bounds) for bounds in first["chunks"]], first["facts"]
         stored, outputs = first["asked"], np.array(first["outputs"])
     except (ValueError, TypeError, KeyError, IndexError) as error:

@@ -13,11 +13,14 @@ from torch.autograd import _disable_profiler_legacy, _enable_profiler_legacy
 
 from lossatlas.evaluation.batch_norm import estimating, layers_with_statistics
 from lossatlas.evaluation.batches import Batch, take
-from lossatlas.evaluation.runner import CANNOT_RUN, Runner, Strategy, Sweep, standing_layers
+from lossatlas.evaluation.runner import Runner
+from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.sweep import Profile, Sweep, profile
+from lossatlas.evaluation.threads import ThreadedRunner
 
 GROWTH = 4  # from one measured pass to the next
 MARGIN = 1.1  # by which a prediction may be wrong
-OTHER_WAYS = 8  # ways other than the loop are measured only where so many smallest loop passes would fit
+ROOM = 8  # strategies other than the loop are measured only if this many of its smallest passes would fit
 
 
 def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
@@ -49,8 +52,9 @@ def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
 class Bound:
     """Which passes allocate at most ``memory`` bytes beside the model, the plane and the data.
 
-    A way is measured at growing passes, each only after the smaller ones foretell that it fits. ``whole``: a pass
-    takes all the samples, and layers estimate statistics (``estimate``) or normalize by them, so two at least.
+    A strategy is measured at increasing sizes; a size is tried only if the smaller ones predict that it fits.
+    ``whole``: a pass takes all the samples, and layers estimate statistics (``estimate``) or normalize by them, so
+    that it has at least two.
     """
 
     def __init__(self, sweep: Sweep, batch: Batch, coefficients: Tensor, memory: int, *, whole=False, estimate=False):
@@ -58,19 +62,19 @@ class Bound:
         self.inputs, self.targets = batch
         self.least = min(2, len(self.targets)) if whole else 1
         self.whole = whole
-        self.standing: dict | None = None
+        self.profile: Profile | None = None
         self.measured: dict[Strategy, int] = {}
 
     def peak(self, strategy: Strategy) -> int:
-        """Measured bytes of one pass of a strategy."""
+        """Return the measured bytes of one pass of a strategy."""
         if strategy not in self.measured:
-            if strategy.cached and self.standing is None:
-                self.standing = standing_layers(self.sweep, take(self.inputs, slice(2)))[0]
-            self.measured[strategy] = self.peak_of(Runner(self.sweep, strategy, self.standing or {}))
+            if strategy.transforms and self.profile is None:
+                self.profile = profile(self.sweep, take(self.inputs, slice(2)))
+            self.measured[strategy] = self.peak_of(Runner(self.sweep, strategy, self.profile))
         return self.measured[strategy]
 
-    def peak_of(self, runner: Runner) -> int:
-        """Measured bytes of one pass of a runner."""
+    def peak_of(self, runner: Runner | ThreadedRunner) -> int:
+        """Return the measured bytes of one pass of a runner."""
         part = slice(runner.strategy.samples)
 
         def one_pass() -> None:
@@ -114,22 +118,22 @@ class Bound:
         return tuple(size for size in wanted if size <= largest) or (largest,)
 
     def allowed(self, strategy: Strategy) -> bool:
-        """Whether a strategy's passes stay under the bound; a compiled one's as long as they were not.
+        """Return whether a strategy's passes stay under the bound, without those transforms that hide what they take.
 
         What threads allocate is not counted, so they are not allowed.
         """
         if strategy.threads > 1:
             return False
-        eager = replace(strategy, compiled=False)
+        eager = replace(strategy, transforms=tuple(t for t in strategy.transforms if t.measurable))
         least = min(self.least, eager.samples)
         loop = replace(eager, samples=least) == Strategy(least)
         try:
-            if not loop and OTHER_WAYS * self.peak(Strategy(least)) > self.memory:
+            if not loop and ROOM * self.peak(Strategy(least)) > self.memory:
                 return False
             samples = [(n, replace(eager, samples=n, points=1)) for n in steps(least, eager.samples, GROWTH)]
             points = [(n, replace(eager, points=n)) for n in steps(1, eager.points, GROWTH)]
             return self.climb(samples)[0] == len(samples) and self.climb(points)[0] == len(points)
-        except CANNOT_RUN:
+        except Exception:  # whatever it is, the loop can do without
             return False
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossatlas.evaluation.runner import Runner, Strategy
-from lossatlas.evaluation.schedule import Found, Work, sums
+from lossatlas.evaluation.runner import Runner
+from lossatlas.evaluation.schedule import Outcome, Work, sums
+from lossatlas.evaluation.strategies import Strategy
 
 TOLERANCE = 0.01  # of the surface's range: a larger error is warned of
 CHECKED = 32  # points that are evaluated in full precision too, and of a large grid …
@@ -59,7 +60,7 @@ def checked_points(values: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([finite[:1], finite[-half:], drawn]))
 
 
-def precision_error(work: Work, found: Found, points: Tensor) -> float:
+def precision_error(work: Work, found: Outcome, points: Tensor) -> float:
     """The largest change that the lower precision made at a few points, as a share of the range of the loss.
 
     ``points`` (n, d) and ``found`` are of the grid and, last, of θ*. Points that are not finite in both precisions
@@ -69,7 +70,7 @@ def precision_error(work: Work, found: Found, points: Tensor) -> float:
     chosen = checked_points(values)
     samples = found.strategy.samples if work.batch_norm != "running" else max(1, min(128, found.strategy.samples // 2))
     full = replace(work, sweep=replace(work.sweep, half=None))
-    expected = sums(full, Runner(full.sweep, Strategy(samples), {}), points[chosen])[0].cpu().numpy()
+    expected = sums(full, Runner(full.sweep, Strategy(samples)), points[chosen])[0].cpu().numpy()
     finite = values[np.isfinite(values)]
     both = np.isfinite(values[chosen]) & np.isfinite(expected)
     if not both.any() or np.ptp(finite) == 0:

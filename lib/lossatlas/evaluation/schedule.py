@@ -1,17 +1,9 @@
-"""Many weight settings of one network, evaluated on the same data.
+"""The points of a grid in chunks, worked off in this process or elsewhere.
 
-The engine knows points of weight space only as coefficients along directions. The points are worked off in
-chunks, each by one call of :func:`sums`, here or on other machines. It goes through the data in blocks
-(outermost, so that a block stays in the processor's cache) and through the points inside a block, in one of
-several ways that a short measurement on the first block chooses between:
-
-- *loop*: one point at a time, as a user would write it; always possible, and the reference that every
-  other way is checked against before it is used;
-- *batched*: several points in one pass (``torch.func.vmap``), which spares small networks the cost of
-  calling each operation;
-- *cached*: a layer whose input does not move with the weights has an output that is affine in the
-  coefficients, ``W(α)x = Wx + α·Δx``, so that one product a direction serves the whole grid. It combines
-  with both ways above. Images may also be held channels-last, which pooling on a CPU likes far better.
+The engine knows points of weight space only as coefficients along directions. Each chunk of points is one call of
+:func:`sums`, in this process or on other machines. It goes through the data in blocks (outermost, so that a block
+stays in the processor's cache) and through the points inside a block, by a strategy that a short measurement on the
+first block chooses: see :mod:`lossatlas.evaluation.strategies` and :mod:`lossatlas.evaluation.choosing`.
 """
 
 from __future__ import annotations
@@ -32,8 +24,10 @@ from lossatlas.evaluation.choosing import Limits, choose
 from lossatlas.evaluation.devices import circumstances
 from lossatlas.evaluation.journal import Journal
 from lossatlas.evaluation.memory import Bound
-from lossatlas.evaluation.runner import Runner, Strategy, Sweep, standing_layers
-from lossatlas.evaluation.threads import make_runner
+from lossatlas.evaluation.runner import Runner
+from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.sweep import Sweep, profile
+from lossatlas.evaluation.threads import ThreadedRunner, make_runner
 
 CHUNK_SECONDS = 5.0  # what a chunk of points is to take: what an interrupted run may lose
 CHUNK_POINTS = 16  # a chunk has at least so many (what is prepared for it is to be shared), …
@@ -84,7 +78,7 @@ def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bou
     return Limits(bound.sizes(limits.sizes), bound.allowed), bound
 
 
-def tuned(work: Work, coefficients: Tensor) -> tuple[Runner, float]:
+def tuned(work: Work, coefficients: Tensor) -> tuple[Runner | ThreadedRunner, float]:
     """The fastest runner found for points (n, d), and the seconds that one of them takes it.
 
     Raises ValueError where the smallest pass needs more than ``work.memory``.
@@ -93,28 +87,36 @@ def tuned(work: Work, coefficients: Tensor) -> tuple[Runner, float]:
     limits, bound = bounded(work, batch, coefficients)
     with torch.no_grad():
         if work.batch_norm == "recalibrate":
-            runner = Runner(work.sweep, Strategy(len(targets)), {})
+            runner = Runner(work.sweep, Strategy(len(targets)))
             start = time.perf_counter()
             recalibrate(runner, [batch], coefficients[:1])
             return runner, 2 * (time.perf_counter() - start) * work.samples / len(targets)
         runner, seconds = choose(work.sweep, inputs, targets, coefficients, limits)
-        if bound and runner.strategy.compiled and bound.peak_of(runner) > bound.memory:
-            limits = replace(limits, allowed=lambda strategy: not strategy.compiled and bound.allowed(strategy))
+        if bound and not measurable(runner.strategy) and bound.peak_of(runner) > bound.memory:
+            limits = replace(limits, allowed=lambda strategy: measurable(strategy) and bound.allowed(strategy))
             runner, seconds = choose(work.sweep, inputs, targets, coefficients, limits)
     return runner, seconds * work.samples
 
 
-def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> Runner:
+def measurable(strategy: Strategy) -> bool:
+    """Return whether the memory of a strategy's passes was measured before they were tried."""
+    return all(transform.measurable for transform in strategy.transforms)
+
+
+def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> Runner | ThreadedRunner:
     """A runner for a strategy that was chosen before. Raises ValueError where ``work.memory`` does not allow it."""
     batch = largest(work, coefficients.device)
     _, bound = bounded(work, batch, coefficients)
     if bound and not bound.allowed(strategy):
         raise ValueError(f"memory={work.memory}: this was begun with larger passes ({strategy}); give the same bound")
-    standing = standing_layers(work.sweep, take(batch[0], slice(2)))[0] if strategy.cached else {}
-    return make_runner(work.sweep, strategy, standing)
+    with torch.no_grad():
+        seen = profile(work.sweep, take(batch[0], slice(2))) if strategy.transforms else None
+    return make_runner(work.sweep, strategy, seen)
 
 
-def sums(work: Work, runner: Runner, coefficients: Tensor, advance: Callable[[int], object] = lambda n: None) -> Tensor:
+def sums(
+    work: Work, runner: Runner | ThreadedRunner, coefficients: Tensor, advance: Callable[[int], object] = lambda n: None
+) -> Tensor:
     """Sums of loss and of correct predictions over all the data at points (n, d): float64 (2, n).
 
     ``correct`` is NaN where nothing can be right or wrong; ``advance(k)`` is called after every k sample
@@ -163,7 +165,7 @@ def chunks(points: int, row: int, strategy: Strategy, seconds: float) -> list[sl
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], points], strict=True)]
 
 
-class Here(contextlib.nullcontext):
+class LocalExecutor(contextlib.nullcontext):
     """Works off chunks in this process, one after the other; used as a context."""
 
     in_chunks = False  # one chunk will do, where nobody keeps them
@@ -190,7 +192,7 @@ class Here(contextlib.nullcontext):
 
 
 @dataclass(frozen=True)
-class Found:
+class Outcome:
     """The sums (2, n) at all points, by what strategy, and where they were computed.
 
     ``evaluated`` (n,) and ``errors`` are there where some points were interpolated.
@@ -204,22 +206,22 @@ class Found:
 
 
 def work_off(
-    team, strategy: Strategy, parts: Mapping[int, slice | Tensor], journal: Journal | None, advance: Callable
+    executor, strategy: Strategy, parts: Mapping[int, slice | Tensor], journal: Journal | None, advance: Callable
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(number, sums (2, n)) of every part: first those that the journal has, then the others, which it keeps."""
     done = {number: journal.done[number] for number in parts if number in journal.done} if journal else {}
     for number, found in done.items():
-        advance(found.shape[1] * team.work.samples)
+        advance(found.shape[1] * executor.work.samples)
         yield number, found
     left = {number: part for number, part in parts.items() if number not in done}
-    for number, found in team.results(strategy, left, advance):
+    for number, found in executor.results(strategy, left, advance):
         if journal:
             journal.add(number, found)
         yield number, found
 
 
-def run(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Found:
-    """Have a team (:class:`Here`, or the workers of a cluster) work off a grid of this shape, and θ* after it.
+def run(executor, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Outcome:
+    """Have an executor (this process, or the workers of a cluster) work off a grid of this shape, and θ* after it.
 
     A journal keeps each chunk, and gives those that are done.
     """
@@ -228,16 +230,16 @@ def run(team, shape: Sequence[int], journal: Journal | None, advance: Callable[[
     if journal and journal.strategy and len(journal.done) == len(journal.chunks):
         for number, found in journal.done.items():
             total[:, journal.chunks[number]] = found
-        return Found(total, journal.strategy, journal.facts)
-    with team:
+        return Outcome(total, journal.strategy, journal.facts)
+    with executor:
         if journal and journal.strategy:
             strategy, parts, facts = journal.strategy, journal.chunks, journal.facts
         else:
-            strategy, seconds = team.tune()
-            cut = team.in_chunks or journal is not None
-            parts, facts = chunks(points, row, strategy, seconds) if cut else [slice(0, points)], team.facts
+            strategy, seconds = executor.tune()
+            cut = executor.in_chunks or journal is not None
+            parts, facts = chunks(points, row, strategy, seconds) if cut else [slice(0, points)], executor.facts
             if journal:
                 journal.begin(strategy, parts, facts)
-        for number, found in work_off(team, strategy, dict(enumerate(parts)), journal, advance):
+        for number, found in work_off(executor, strategy, dict(enumerate(parts)), journal, advance):
             total[:, parts[number]] = found
-    return Found(total, strategy, facts)
+    return Outcome(total, strategy, facts)

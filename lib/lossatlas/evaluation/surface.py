@@ -25,8 +25,8 @@ from lossatlas.evaluation.adaptive_schedule import run_adaptively
 from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, use_batch_statistics
 from lossatlas.evaluation.devices import pick_device, provenance
 from lossatlas.evaluation.precision import arithmetic, precision_error
-from lossatlas.evaluation.runner import Sweep
-from lossatlas.evaluation.schedule import Here, Work, run
+from lossatlas.evaluation.schedule import LocalExecutor, Work, run
+from lossatlas.evaluation.sweep import Sweep
 from lossatlas.networks import losses
 
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
@@ -198,16 +198,17 @@ def evaluate(
             check_batches(network, work.blocks, place)
         points = torch.tensor(coefficients, dtype=dtype, device=place)
         journal = resume and resuming.open_journal(resume, _asked(model, plane, grid, loss, method, work, place))
-        team = Here(work, points, place) if client is None else _workers(client, work, points, device)
+        local = client is None
+        executor = LocalExecutor(work, points, place) if local else _workers(client, work, points, device)
         bar = progress_bar(total=work.samples * len(points), description="surface", unit=" evaluations", show=progress)
         try:
             with bar:
-                found = METHODS[method](team, [len(values) for values in grid.values()], journal or None, bar.update)
+                shape = [len(values) for values in grid.values()]
+                found = METHODS[method](executor, shape, journal or None, bar.update)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(resuming.how_to_go_on(journal)) from None
         lower = half and {"precision_error": precision_error(work, found, points)}
 
-    shape = [len(values) for values in grid.values()]
     mean, accuracy = found.sums / work.samples
     variables = {"loss": (tuple(grid), mean[:-1].reshape(shape))}
     if not np.isnan(accuracy).all():
@@ -269,9 +270,9 @@ def _workers(client, work: Work, points: Tensor, device: str | torch.device):
     try:
         from distributed import Client
 
-        from lossatlas.evaluation.dask_workers import There
+        from lossatlas.evaluation.dask_workers import DaskExecutor
     except ImportError as error:
         raise ImportError("client: needs the package distributed (pip install 'lossatlas[distributed]')") from error
     if not isinstance(client, Client):
         raise ValueError(f"client: got {type(client).__name__}, expected a dask.distributed.Client")
-    return There(client, work, points, device)
+    return DaskExecutor(client, work, points, device)

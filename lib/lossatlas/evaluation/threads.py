@@ -8,29 +8,31 @@ from dataclasses import replace
 from threading import Event, Lock
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lossatlas.evaluation.batches import split
-from lossatlas.evaluation.runner import Runner, Strategy, Sweep
+from lossatlas.evaluation.runner import Runner
+from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.sweep import Profile, Sweep
 
 
-def make_runner(sweep: Sweep, strategy: Strategy, standing: dict[str, nn.Module]) -> Runner | ThreadedRunner:
-    """A runner for a strategy."""
-    return (ThreadedRunner if strategy.threads > 1 else Runner)(sweep, strategy, standing)
+def make_runner(sweep: Sweep, strategy: Strategy, profile: Profile | None = None) -> Runner | ThreadedRunner:
+    """Return a runner for a strategy."""
+    return (ThreadedRunner if strategy.threads > 1 else Runner)(sweep, strategy, profile)
 
 
-def threads_here(device: torch.device) -> int:
-    """How many threads could share a pass."""
+def usable_threads(device: torch.device) -> int:
+    """Return how many threads could share a pass."""
     return torch.get_num_threads() if device.type == "cpu" else 1
 
 
 class ThreadedRunner:
-    """As a :class:`Runner`; the samples of a chunk are divided between as many runners as threads."""
+    """Works as a :class:`Runner` does; the samples of a chunk are divided between as many runners as threads."""
 
-    def __init__(self, sweep: Sweep, strategy: Strategy, standing: dict[str, nn.Module]):
+    def __init__(self, sweep: Sweep, strategy: Strategy, profile: Profile | None = None):
         self.sweep, self.strategy = sweep, strategy
         part = replace(strategy, threads=1, samples=math.ceil(strategy.samples / strategy.threads))
-        self.runners = [Runner(sweep, part, standing) for _ in range(strategy.threads)]
+        self.runners = [Runner(sweep, part, profile) for _ in range(strategy.threads)]
         self.pool = ThreadPoolExecutor(strategy.threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
@@ -60,9 +62,9 @@ class ThreadedRunner:
         return sum(losses), sum(corrects)
 
     def share_program(self, coefficients: Tensor) -> None:
-        """Trace or compile in this thread, once for all."""
+        """Build the program for whole passes in this thread, once for all runners."""
         first = self.busy[0]
-        if (self.strategy.traced or self.strategy.compiled) and first.straight is None:
+        if first.builds and first.built is None:
             first.run(coefficients[: self.strategy.points])
             for runner in self.runners[1:]:
-                runner.straight = first.straight
+                runner.built = first.built

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.fx import GraphModule
 
 # PyTorch's own operations for the same refuse to be compiled with weights that change; as operations of ours
@@ -49,20 +49,6 @@ def product(inputs: Tensor, weight: Tensor, other: Tensor, *, onednn: bool) -> T
     if torch.is_autocast_enabled(inputs.device.type):  # the product alone is to be in lower precision
         return other + F.linear(inputs, weight)
     return torch.addmm(other, inputs, weight.t())
-
-
-class OneDNNLinear(nn.Module):
-    """The same function as an ``nn.Linear``, with the same parameter names."""
-
-    def __init__(self, layer: nn.Linear):
-        super().__init__()
-        self.weight, self.bias = layer.weight, layer.bias
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        if inputs.dtype != self.weight.dtype:  # let it say what is wrong
-            return F.linear(inputs, self.weight, self.bias)
-        outputs = torch.ops.lossatlas.dense(inputs, self.weight, self.bias)
-        return outputs if inputs.dim() == 2 else outputs.view(*inputs.shape[:-1], len(self.weight))
 
 
 def take_whole(traced: GraphModule) -> GraphModule:

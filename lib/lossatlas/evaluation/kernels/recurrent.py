@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lossatlas.evaluation.kernels import dense
+from lossatlas.evaluation.strategies import Hooks, Strategy, Transform
+from lossatlas.evaluation.sweep import Profile, Sweep
+from lossatlas.vectors import Params
 
 
 class SteppedRNN(nn.Module):
@@ -17,9 +23,9 @@ class SteppedRNN(nn.Module):
     (else it is empty), and the product with the input weights becomes a lookup of rows.
     """
 
-    def __init__(self, layer: nn.RNN, *, onednn: bool = False):
+    def __init__(self, layer: nn.RNN):
         super().__init__()
-        self.onednn = onednn
+        self.onednn = False  # whether its products are oneDNN's
         self.batch_first, self.hidden_size = layer.batch_first, layer.hidden_size
         for name, parameter in layer.named_parameters():
             self.register_parameter(name, parameter)
@@ -62,3 +68,38 @@ class SteppedRNN(nn.Module):
 def steppable(layer: nn.Module) -> bool:
     """Whether :class:`SteppedRNN` can stand in for a layer."""
     return type(layer) is nn.RNN and layer.nonlinearity == "tanh" and layer.num_layers == 1 and not layer.bidirectional
+
+
+class RecurrentStepsHooks(Hooks):
+    """Looks at the inputs of the recurrent layers, once for a chunk of data."""
+
+    def __init__(self, layers: dict[str, SteppedRNN]):
+        self.layers, self.reads = layers, tuple(layers)
+
+    def prepare(self, layer_inputs: Mapping[str, Tensor]) -> None:
+        """Find which inputs are one-hot."""
+        for name, layer in self.layers.items():
+            layer.look_up(layer_inputs[name])
+
+    def shared(self, coefficients: Tensor) -> Params:
+        """Return the codes of one-hot inputs."""
+        return {f"{name}.codes": layer.codes for name, layer in self.layers.items() if len(layer.codes)}
+
+
+@dataclass(frozen=True)
+class RecurrentSteps(Transform):
+    """Compute tanh recurrent layers step by step."""
+
+    name = "stepped"
+    words = "recurrent steps"
+
+    def applies(self, sweep: Sweep, profile: Profile, inputs, targets: Tensor) -> bool:
+        """Return whether the network has such a layer."""
+        return any(map(steppable, sweep.model.modules()))
+
+    def apply(self, model: nn.Module, sweep: Sweep, profile: Profile, strategy: Strategy) -> Hooks:
+        """Put a :class:`SteppedRNN` in the place of each of these layers."""
+        layers = {name: SteppedRNN(layer) for name, layer in model.named_modules() if name and steppable(layer)}
+        for name, layer in layers.items():
+            model.set_submodule(name, layer)
+        return RecurrentStepsHooks(layers)
