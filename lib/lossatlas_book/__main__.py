@@ -11,13 +11,15 @@ from pathlib import Path
 from .checks import browser, measure, reproduce, screenshots, verify
 from .console import Failure, step
 from .notebooks import chapters, execute, launch
+from .notebooks.papermill import run_papermill
 from .site import build as site
 from .site import serve
 
 
 def build(root: Path) -> Path:
     """Execute what changed and build the site; returns its folder."""
-    return site.build(root, executed=execute.execute_all(root, root / "_build" / "executed"))
+    executed = execute.execute_all(root, root / "_build" / "executed", jobs=execute.at_once())
+    return site.build(root, executed=executed)
 
 
 def chapter(root: Path, name: str, *, params: str, profile: str) -> None:
@@ -31,7 +33,7 @@ def chapter(root: Path, name: str, *, params: str, profile: str) -> None:
     shutil.rmtree(work, ignore_errors=True)
     notebook = work / path.name
     with step("execute", name) as current:
-        seconds = execute.run_papermill(path, notebook, root=root, values=values, current=current)
+        seconds = run_papermill(path, notebook, root=root, values=values, current=current)
         current.result = f"{len(seconds)} cells"
     try:
         page = site.build_page(root, name, notebook=notebook, html=work / "html")

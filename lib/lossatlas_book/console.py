@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 TICK = 0.5  # seconds between two redrawings of the line on a terminal
 REPORT_EVERY = 15.0  # seconds between two progress lines where there is no terminal
@@ -44,7 +45,13 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 class Step:
-    """One step's line: redrawn in place on a terminal, repeated now and then elsewhere."""
+    """One step's line: redrawn in place on a terminal, repeated now and then elsewhere.
+
+    Several steps may run at once, each in a thread of its own. A terminal then shows all of them on its last line.
+    """
+
+    running: ClassVar[list[Step]] = []
+    lock: ClassVar[threading.RLock] = threading.RLock()
 
     def __init__(self, name: str, about: str) -> None:
         self.name = name
@@ -64,36 +71,59 @@ class Step:
 
     def tick(self) -> None:
         live = sys.stdout.isatty()
-        if time.monotonic() - self.shown >= (TICK if live else REPORT_EVERY):
-            self.shown = time.monotonic()
-            self._write(self.detail, end="" if live else "\n")
+        if time.monotonic() - self.shown < (TICK if live else REPORT_EVERY):
+            return
+        self.shown = time.monotonic()
+        if live:
+            self.redraw()
+        else:
+            self._print(self._line(self.detail))
 
     def close(self, text: str) -> None:
-        self._write(text, end="\n")
+        """Print the step's last line, above those of the steps that still run."""
+        with self.lock:
+            self._print(("\r\x1b[2K" if sys.stdout.isatty() else "") + self._line(text))
+            if sys.stdout.isatty() and self.running:
+                self.redraw()
 
-    def _write(self, text: str, *, end: str) -> None:
-        head = f"{self.name:<12}{self.about + text:<54}"
-        line = f"{head}{duration(self.elapsed):>12}"
-        if sys.stdout.isatty():
-            width = os.get_terminal_size(sys.stdout.fileno()).columns
-            line = f"\r\x1b[2K{line[: width - 1]}"
+    @classmethod
+    def redraw(cls) -> None:
+        """Draw the last line of the terminal again: each running step in its share of the width."""
+        with cls.lock:
+            width = os.get_terminal_size(sys.stdout.fileno()).columns // max(1, len(cls.running))
+            if len(cls.running) == 1:
+                parts = [one._line(one.detail)[: width - 1] for one in cls.running]
+            else:
+                parts = [f"{one.about}{one.detail}"[: width - 2].ljust(width - 1) for one in cls.running]
+            cls._print("\r\x1b[2K" + " ".join(parts), end="")
+
+    def _line(self, text: str) -> str:
+        return f"{self.name:<12}{self.about + text:<54}{duration(self.elapsed):>12}"
+
+    @classmethod
+    def _print(cls, line: str, *, end: str = "\n") -> None:
         encoding = sys.stdout.encoding or "utf-8"
-        print(line.encode(encoding, "replace").decode(encoding), end=end, flush=True)
+        with cls.lock:
+            print(line.encode(encoding, "replace").decode(encoding), end=end, flush=True)
 
 
 @contextmanager
 def step(name: str, about: str = "") -> Iterator[Step]:
     """Time a step and print its one line; the body sets `.result`, the words that stay on the line."""
     current = Step(name, about)
+    Step.running.append(current)
+    said = "interrupted"
     try:
         yield current
+        said = current.result
     except KeyboardInterrupt:
-        current.close("interrupted")
         raise
     except BaseException:
-        current.close("failed")
+        said = "failed"
         raise
-    current.close(current.result)
+    finally:
+        Step.running.remove(current)
+        current.close(said)
 
 
 def run_logged(
@@ -106,11 +136,12 @@ def run_logged(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = float("inf"),
+    stop: threading.Event | None = None,
 ) -> int:
     """Run a command with all of its output going to `log`, and return its exit status (124: out of time).
 
-    `on_line` gets every line as it comes, `on_tick` is called twice a second while there is none. When
-    we are interrupted, the command and all it started are ended before the exception goes on.
+    `on_line` gets every line as it comes, `on_tick` is called twice a second while there is none. If we are
+    interrupted, or `stop` is set by another thread, the command and all it started are ended first.
     """
     deadline = time.monotonic() + timeout
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +161,8 @@ def run_logged(
     try:
         with log.open("w", encoding="utf-8") as file:
             while True:
+                if stop and stop.is_set():
+                    raise KeyboardInterrupt
                 try:
                     line = lines.get(timeout=TICK)
                 except queue.Empty:

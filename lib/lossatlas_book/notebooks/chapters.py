@@ -66,6 +66,11 @@ def read(path: Path) -> nbformat.NotebookNode:
         raise Failure(f"{path}: not a readable notebook: {error}") from error
 
 
+def about(path: Path) -> dict[str, Any]:
+    """What a chapter's notebook says of itself in its metadata."""
+    return read(path).metadata.get("lossatlas", {})
+
+
 def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
     """The cells that carry a tag."""
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]

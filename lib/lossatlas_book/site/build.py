@@ -18,7 +18,7 @@ import yaml
 
 from ..console import ANSI, Failure, run_logged, step, tail
 from ..notebooks import chapters
-from ..notebooks.execute import digest
+from ..notebooks.records import digest
 from . import gallery, layout, offers, publish
 from .sphinx_pages import NOTEBOOKS
 

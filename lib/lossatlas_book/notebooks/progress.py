@@ -1,0 +1,55 @@
+"""The line of a chapter that is being executed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..console import Step, duration
+
+Left = Callable[[], float | None]  # seconds that a chapter still takes, None if that is not known
+BAR = re.compile(r"(?:(?P<what>[^:\r\n]+): +)?(?P<share>\d+)%\|.*<(?P<left>[\d:]+)")
+
+
+class Progress:
+    """The line of a running chapter: cell 5 of 23, the bar inside the cell, and the time left.
+
+    That comes from `left`, where it is given and knows, else from the `seconds` that each cell took last time.
+    """
+
+    def __init__(
+        self, current: Step, *, cells: int, seconds: Sequence[float], bars: Path, left: Left = lambda: None
+    ) -> None:
+        self.current, self.cells, self.seconds, self.bars, self.left = current, cells, seconds, bars, left
+        self.cell = 0
+        self.since = time.monotonic()
+
+    def line(self, text: str) -> None:
+        if found := re.search(r"Executing Cell (\d+)-", text):
+            self.cell, self.since = int(found[1]), time.monotonic()
+            self.tick()
+
+    def tick(self) -> None:
+        parts = [f"cell {self.cell} of {self.cells}" if self.cell else "starting", self._bar(), self._left()]
+        self.current.update(", ".join(part for part in parts if part))
+
+    def _bar(self) -> str:
+        try:
+            with self.bars.open("rb") as file:
+                file.seek(max(0, self.bars.stat().st_size - 500))
+                last = re.split(r"[\r\n]", file.read().decode("utf-8", "replace"))[-1]
+        except OSError:
+            return ""
+        if not (found := BAR.search(last)):
+            return ""
+        return f"{(found['what'] or '').strip()} {found['share']}% ({found['left']} left)".strip()
+
+    def _left(self) -> str:
+        if (known := self.left()) is not None:
+            return f"about {duration(known)} left"
+        if len(self.seconds) != self.cells or not self.cell:
+            return ""
+        here = max(0.0, self.seconds[self.cell - 1] - (time.monotonic() - self.since))
+        return f"about {duration(here + sum(self.seconds[self.cell :]))} left"
