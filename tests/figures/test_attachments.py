@@ -24,9 +24,9 @@ def surface(seed=0, points=9, **attrs):
 
 def history(seed, epochs):
     loss = np.exp(-np.arange(epochs) / (2 + seed))
-    asked = json.dumps({"dataset": "mnist", "seed": seed})
+    request = json.dumps({"dataset": "mnist", "seed": seed})
     columns = {"train_loss": ("epoch", loss), "test_loss": ("epoch", 2 * loss)}
-    return xr.Dataset(columns, {"epoch": np.arange(epochs)}, {"asked": asked, "key": f"history-{seed}"})
+    return xr.Dataset(columns, {"epoch": np.arange(epochs)}, {"request": request, "key": f"history-{seed}"})
 
 
 def taken(page: str, folder: Path) -> dict[str, Path]:

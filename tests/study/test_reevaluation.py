@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
 import shutil
@@ -14,12 +15,15 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file
 
 from lossatlas import geometry
 from lossatlas.networks.training import Recipe
-from lossatlas.study import Condition, Slice, Study, reevaluation, retraining, training_paths
-from lossatlas.study import study as rooms
+from lossatlas.study import Condition, PathPlane, RandomPlane, Slice, Study, conditions, reevaluation, retraining
+from lossatlas.study import study as study_module
+from lossatlas.study.conditions import run_request
+from lossatlas.study.files import write_dataset, write_tensors
 from lossatlas_book.checks import verify
 from lossatlas_book.console import Failure
 
@@ -27,7 +31,7 @@ RECIPE = Recipe(learning_rate=0.1, batch_size=20, epochs=6)
 QUICK = Condition("two layers", "digits", "feedforward", RECIPE, {"depth": 2, "width": 16})
 LONGER = replace(QUICK, label="longer", recipe=replace(RECIPE, epochs=7))
 SLICE = Slice(points=7, samples=50)
-FIRST = Slice(points=7, samples=50, split="train", plane_seed=1, layers=("layers.0",))
+FIRST = Slice(RandomPlane(1, layers=("layers.0",)), points=7, samples=50, split="train")
 SEEDS = range(4)
 
 
@@ -52,7 +56,7 @@ def study(computed, tmp_path) -> Study:
 
 
 def history_path(study: Study, condition: Condition, seed: int) -> Path:
-    return study.store.path(f"history-{condition.name}", Study._request(condition, seed), ".nc")
+    return study.store.path(f"history-{condition.name}", run_request(condition, seed), ".nc")
 
 
 def surface_path(study: Study, seed: int = 0, slice: Slice = SLICE) -> Path:
@@ -60,12 +64,12 @@ def surface_path(study: Study, seed: int = 0, slice: Slice = SLICE) -> Path:
 
 
 def rewrite(path: Path, change) -> None:
-    """Change a stored Dataset in place, if it is there."""
+    """Change a stored Dataset in place, if it exists, as if it had been computed so."""
     if path.exists():
         dataset = xr.load_dataset(path, engine="h5netcdf")
         change(dataset)
         path.unlink()
-        dataset.to_netcdf(path, engine="h5netcdf")
+        write_dataset(path, dataset)
 
 
 def checks(study: Study, **options) -> dict[Slice, reevaluation.Check]:
@@ -83,10 +87,10 @@ def contents(folder: Path) -> dict[Path, bytes]:
 # surfaces
 
 
-def test_what_was_asked_is_read_back(study):
+def test_a_request_is_read_back(study):
     stored = reevaluation.read(surface_path(study, slice=FIRST))
     assert (stored.condition, stored.seed, stored.slice) == (QUICK, 0, FIRST)
-    assert stored.name.startswith("two layers, seed 0, 50 train, plane 1, ±1, layers.0 (")
+    assert stored.name.startswith("two layers, seed 0, 50 train, plane 1, layers.0, ±1 (")
 
 
 def test_untouched_results_agree_and_stay_untouched(study):
@@ -156,14 +160,19 @@ def test_not_finite_values_agree_with_the_same_alone():
     )
 
 
+def rewrite_tensors(path: Path, change) -> None:
+    """Replace stored tensors, as if they had been computed so."""
+    with safe_open(path, "pt") as file:
+        request = json.loads(file.metadata()["request"])
+    write_tensors(path, {name: change(tensor) for name, tensor in load_file(path).items()}, request=request)
+
+
 def alter_weights(path: Path) -> None:
-    params = load_file(path)
-    next(iter(params.values()))[0] += 0.01
-    save_file(params, path)
+    rewrite_tensors(path, lambda tensor: tensor + 0.01)
 
 
 def other_shape(path: Path) -> None:
-    save_file({name: torch.zeros(3) for name in load_file(path)}, path)
+    rewrite_tensors(path, lambda _: torch.zeros(3))
 
 
 @pytest.mark.parametrize(
@@ -197,17 +206,17 @@ def test_a_part_is_drawn_by_key_and_seed_and_finds_what_lies_in_it(study):
 
 def test_results_of_another_version_or_under_another_name_are_left_out_with_the_reason(study, monkeypatch):
     path = surface_path(study)
-    rewrite(path, lambda s: s.attrs.update(asked=s.attrs["asked"].replace('"points": 7', '"points": 9')))
+    rewrite(path, lambda s: s.attrs.update(request=s.attrs["request"].replace('"points": 7', '"points": 9')))
     surface_path(study, 1).write_bytes(b"nothing")
-    rewrite(surface_path(study, 2), lambda s: s.attrs.pop("asked"))
+    rewrite(surface_path(study, 2), lambda s: s.attrs.pop("request"))
     found, left_out = reevaluation.stored_surfaces(study)
     assert len(found) == 2
-    assert sorted(reason[:10] for reason in left_out.values()) == ["cannot be ", "cannot be ", "what was a"]
+    assert sorted(reason[:12] for reason in left_out.values()) == ["it cannot be", "it does not ", "its request "]
     monkeypatch.setattr(reevaluation, "COMPUTING_VERSION", -1)
     other = surface_path(study, 3)
     with pytest.raises(ValueError, match="computed by version"):
         reevaluation.read(other)
-    monkeypatch.setattr(rooms, "TRAINING_VERSION", -1)
+    monkeypatch.setattr(conditions, "TRAINING_VERSION", -1)
     with pytest.raises(ValueError, match="trained by version"):
         reevaluation.read(other)
 
@@ -215,12 +224,11 @@ def test_results_of_another_version_or_under_another_name_are_left_out_with_the_
 def test_surfaces_under_a_path_are_verified_from_their_directions(tmp_path):
     study = Study("tiny", results=tmp_path, device="cpu", progress=False)
     condition = replace(QUICK, recipe=replace(RECIPE, checkpoint_every=0))
-    slice = training_paths.PathSlice(training_paths.PLANES[2], (-1.0, 1.5), (-0.5, 0.5), points=6, samples=50)
-    training_paths.surface_under(study, condition, 0, slice=slice)
+    slice = Slice(PathPlane("PCA + PCA"), alpha=(-1.0, 1.5), beta=(-0.5, 0.5), points=6, samples=50)
+    study.surface(condition, 0, slice=slice)
     assert [check.verdict for check in checks(study).values()] == ["agrees"]
     (plane,) = study.store.root.glob("pca-plane-*.safetensors")
-    directions = load_file(plane)
-    save_file({name: tensor * 1.01 for name, tensor in directions.items()}, plane)
+    rewrite_tensors(plane, lambda tensor: tensor * 1.01)
     assert [check.verdict for check in checks(study).values()] == ["differs"]
     plane.unlink()
     assert "missing" in checks(study)[slice].verdict
@@ -255,8 +263,8 @@ def test_another_training_is_found(study, monkeypatch):
     def forgetful(model, data, *, recipe, **options):
         return fit(model, data, recipe=replace(recipe, learning_rate=recipe.learning_rate / 10), **options)
 
-    fit = rooms.fit
-    monkeypatch.setattr(rooms, "fit", forgetful)
+    fit = study_module.fit
+    monkeypatch.setattr(study_module, "fit", forgetful)
     assert repeats(study)["final test loss"].verdict == "differs"
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 import xarray as xr
 
-from lossatlas.study.store import Store, jsonable
+from lossatlas.study.conditions import jsonable
+from lossatlas.study.store import Store
 
 REQUEST = {"model": "cnn-1", "seed": 0, "grid": [0, 1]}
 
@@ -26,7 +27,7 @@ def test_computed_once_then_found(tmp_path):
     again = store.result("surface", dict(reversed(REQUEST.items())), never)  # the order of keys is no matter
     xr.testing.assert_identical(first, again)
     np.testing.assert_array_equal(again.loss, dataset().loss)  # inf and NaN survive
-    assert json.loads(again.attrs["asked"]) == REQUEST
+    assert json.loads(again.attrs["request"]) == REQUEST
     (file,) = (tmp_path / "depth").iterdir()
     assert file.name == f"{again.attrs['key']}.nc"
 
@@ -45,7 +46,7 @@ def test_a_corrupted_result_is_renamed_aside_told_and_computed_again(tmp_path, s
     path = store.path("surface", REQUEST, ".nc")
     spoiled = spoil(path.read_bytes())
     path.write_bytes(spoiled)
-    with pytest.warns(UserWarning, match="cannot be read .* kept as .*corrupt-1"):
+    with pytest.warns(UserWarning, match="cannot be used: it cannot be read.* kept as .*corrupt-1"):
         found = store.result("surface", REQUEST, lambda: dataset(7.0))
     assert float(found.loss[0, 0]) == 7.0
     assert path.with_name(path.name + ".corrupt-1").read_bytes() == spoiled
@@ -88,7 +89,7 @@ def test_tensors(tmp_path):
     assert torch.equal(found["w"], params["w"]) and found["b"].isnan().tolist() == [True, False]
     path = store.path("weights", REQUEST, ".safetensors")
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.warns(UserWarning, match="cannot be read"):
+    with pytest.warns(UserWarning, match="cannot be used"):
         assert store.tensors("weights", REQUEST) is None
 
 

@@ -8,8 +8,8 @@ import xarray as xr
 import lossatlas as la
 from lossatlas import _files, evidence, vectors
 from lossatlas.networks.training import Recipe
-from lossatlas.study import Condition, Slice, Study
-from lossatlas.study import study as rooms
+from lossatlas.study import Condition, RandomPlane, Slice, Study, conditions, publishing
+from lossatlas.study import study as study_module
 
 QUICK = Condition(
     "two layers",
@@ -44,8 +44,8 @@ def test_what_is_stored_is_not_computed_again(study, monkeypatch):
     def never(*_, **__):
         raise AssertionError("computed although it is stored")
 
-    monkeypatch.setattr(rooms, "fit", never)
-    monkeypatch.setattr(rooms, "evaluate", never)
+    monkeypatch.setattr(study_module, "fit", never)
+    monkeypatch.setattr(study_module, "evaluate", never)
     again = study.surfaces([QUICK], [0, 1], slices=[SLICE])
     assert set(again) == {("two layers", 0, SLICE), ("two layers", 1, SLICE)}
     for key in first:
@@ -53,13 +53,13 @@ def test_what_is_stored_is_not_computed_again(study, monkeypatch):
     xr.testing.assert_identical(study.history(QUICK, 0), history)
 
 
-def test_the_label_is_for_people_and_everything_else_is_asked(study):
+def test_the_label_is_for_people_and_everything_else_is_in_the_key(study):
     one = study.surface(QUICK, 0, slice=SLICE)
     renamed = Condition("another word", **{k: v for k, v in vars(QUICK).items() if k != "label"})
     assert study.surface(renamed, 0, slice=SLICE).attrs["key"] == one.attrs["key"]
     wider = Condition(QUICK.label, QUICK.dataset, QUICK.model, QUICK.recipe, {"depth": 2, "width": 9})
     assert study.surface(wider, 0, slice=SLICE).attrs["key"] != one.attrs["key"]
-    assert study.surface(QUICK, 0, slice=Slice(points=5, samples=50, plane_seed=1)).attrs["key"] != one.attrs["key"]
+    assert study.surface(QUICK, 0, slice=Slice(RandomPlane(1), points=5, samples=50)).attrs["key"] != one.attrs["key"]
 
 
 def test_weights_of_the_first_seed_are_beside_the_surfaces_those_of_others_in_the_cache(study, tmp_path):
@@ -82,11 +82,11 @@ def test_class_shares_are_counted_once(study, monkeypatch):
     targets = la.load_dataset("digits").test[1]
     for label in range(10):
         assert float(shares.sel(label=label)) == pytest.approx((targets == label).float().mean().item())
-    monkeypatch.setattr(rooms, "load", None)
+    monkeypatch.setattr(conditions, "load", None)
     xr.testing.assert_identical(study.class_shares(QUICK), shares)
 
 
-def test_other_measurements_are_kept_by_what_was_asked(study):
+def test_other_measurements_are_kept_by_their_request(study):
     calls = []
 
     def compute():
@@ -106,7 +106,7 @@ def test_a_notebook_in_its_own_folder_finds_the_results_of_the_project(study, tm
     monkeypatch.chdir(tmp_path / "book")
     monkeypatch.setattr(_files, "PROJECT", tmp_path.parent)
     assert Study("test", results=tmp_path.name).store.root == study.store.root
-    assert rooms.answers(tmp_path.name) == {"test": "yes"}
+    assert publishing.answers(tmp_path.name) == {"test": "yes"}
     mine = tmp_path / "book" / tmp_path.name / "test"
     mine.mkdir(parents=True)
     assert Study("test", results=tmp_path.name).store.root.resolve() == mine
@@ -117,11 +117,11 @@ def test_verdicts_are_published_for_the_findings(study, tmp_path):
     effect = evidence.difference([1.0, 1.1, 1.2, 1.3, 1.4], [2.0, 2.1, 2.2, 2.3, 2.4])
     verdicts = evidence.judge([evidence.Claim("b is more", "figure 1", "roughness", "greater", effect)])
     study.publish(verdicts)
-    place = tmp_path / "test" / rooms.CLAIMS
+    place = tmp_path / "test" / publishing.CLAIMS
     before = place.stat().st_mtime_ns
     study.publish(verdicts)
     assert place.stat().st_mtime_ns == before
-    assert rooms.published(tmp_path) == {"test": verdicts}
-    assert rooms.published(tmp_path / "nowhere") == {} and rooms.answers(tmp_path) == {}
+    assert publishing.published(tmp_path) == {"test": verdicts}
+    assert publishing.published(tmp_path / "nowhere") == {} and publishing.answers(tmp_path) == {}
     study.publish(verdicts, answer="b is more.")
-    assert rooms.answers(tmp_path) == {"test": "b is more."}
+    assert publishing.answers(tmp_path) == {"test": "b is more."}

@@ -8,9 +8,9 @@ import xarray as xr
 import lossatlas as la
 from lossatlas import figures, vectors
 from lossatlas.networks.training import Recipe
-from lossatlas.study import Condition, Study, training_paths
-from lossatlas.study import study as rooms
-from lossatlas.study.training_paths import PLANES, PathSlice
+from lossatlas.study import Condition, PathPlane, Study, training_paths
+from lossatlas.study import study as study_module
+from lossatlas.study.planes import PATH_PLANES as PLANES
 
 WALKED = Condition(
     "two layers",
@@ -77,7 +77,7 @@ def test_losses_are_those_of_the_checkpoints_and_of_the_points_on_the_plane(path
         with torch.no_grad():
             loss = torch.nn.functional.cross_entropy(model(inputs), targets).item()
         assert float(path.train_loss[i]) == pytest.approx(loss, rel=1e-5)
-    plane = training_paths.plane_under(study, WALKED, 0, plane=PLANES[1])
+    plane = PathPlane(PLANES[1]).draw(study, WALKED, 0)
     seen = path.sel(plane=PLANES[1]).isel(step=2)
     model.load_state_dict(plane.at(float(seen.alpha), float(seen.beta)))
     with torch.no_grad():
@@ -94,35 +94,36 @@ def test_random_directions_have_the_cosines_that_theory_gives(path):
 
 
 def test_nothing_is_trained_again_and_surfaces_come_back_from_what_is_stored(path, study, monkeypatch):
-    slices = [PathSlice.around(path, plane, points=4, samples=50) for plane in PLANES]
-    first = [training_paths.surface_under(study, WALKED, 0, slice=slice) for slice in slices]
+    slices = [training_paths.slice_around(path, plane, points=4, samples=50) for plane in PLANES]
+    first = [study.surface(WALKED, 0, slice=slice) for slice in slices]
 
     def never(*_, **__):
         raise AssertionError("trained although it is stored")
 
-    monkeypatch.setattr(rooms, "fit", never)
+    monkeypatch.setattr(study_module, "fit", never)
     again = Study("test", results=study.results, device="cpu", progress=False)
     xr.testing.assert_identical(training_paths.measure(again, WALKED, 0, draws=40, samples=100), path)
     for slice, surface in zip(slices, first, strict=True):
-        xr.testing.assert_identical(training_paths.surface_under(again, WALKED, 0, slice=slice), surface)
-        fresh = training_paths.compute_surface_under(again, WALKED, 0, slice=slice)
+        xr.testing.assert_identical(again.surface(WALKED, 0, slice=slice), surface)
+        fresh = again.compute_surface(WALKED, 0, slice=slice)
         np.testing.assert_allclose(fresh.loss, surface.loss, rtol=1e-6)
-        asked = json.loads(surface.attrs["asked"])["asked"]
-        assert asked["plane"] == slice.plane and asked["alpha"] == list(slice.alpha)
-        seen = path.sel(plane=slice.plane)
+        request = json.loads(surface.attrs["request"])["slice"]
+        assert request["plane"]["directions"] == slice.plane.directions and request["alpha"] == list(slice.alpha)
+        assert surface.alpha.attrs["units"] == "distance in weights"
+        seen = path.sel(plane=slice.plane.directions)
         for name in ("alpha", "beta"):
             assert surface[name][0] < seen[name].min() and surface[name][-1] > seen[name].max()
 
 
 def test_directions_have_length_one_and_move_no_bias(study, path):
     for kind in PLANES:
-        plane = training_paths.plane_under(study, WALKED, 0, plane=kind)
+        plane = PathPlane(kind).draw(study, WALKED, 0)
         for direction in plane.directions:
             assert vectors.norm(direction) == pytest.approx(1, abs=1e-3)
             assert all(not tensor.any() for tensor in direction.values() if tensor.dim() < 2)
     assert abs(vectors.cosine(plane.delta, plane.eta)) < 1e-3
-    with pytest.raises(ValueError, match="plane='diagonal'"):
-        training_paths.plane_under(study, WALKED, 0, plane="diagonal")
+    with pytest.raises(ValueError, match="directions='diagonal'"):
+        PathPlane("diagonal")
 
 
 def test_paths_stand_beside_each_other_on_axes_of_their_own(path):

@@ -76,8 +76,8 @@ def _words(values: Iterable[object], between: str = ", ") -> str:
 
 def _run(attrs: Mapping) -> dict:
     """The document that says what was trained, as far as the result knows."""
-    asked = json.loads(attrs.get("asked", "{}"))
-    return asked.get("run", asked)
+    request = json.loads(attrs.get("request", "{}"))
+    return request.get("run", request)
 
 
 def _training_seeds(result: xr.Dataset) -> list[int]:

@@ -1,7 +1,23 @@
 """What a chapter asks for: trained networks and their surfaces, kept on disk."""
 
 from lossatlas._files import in_project
+from lossatlas.study.conditions import Condition
+from lossatlas.study.planes import GivenPlane, PathPlane, PlaneBetween, RandomPlane
+from lossatlas.study.publishing import answers, published
+from lossatlas.study.slices import Slice
 from lossatlas.study.store import Store
-from lossatlas.study.study import Condition, Slice, Study, answers, published
+from lossatlas.study.study import Study
 
-__all__ = ["Condition", "Slice", "Store", "Study", "answers", "in_project", "published"]
+__all__ = [
+    "Condition",
+    "GivenPlane",
+    "PathPlane",
+    "PlaneBetween",
+    "RandomPlane",
+    "Slice",
+    "Store",
+    "Study",
+    "answers",
+    "in_project",
+    "published",
+]

@@ -10,8 +10,8 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -22,10 +22,12 @@ import xarray as xr
 from lossatlas.datasets.cache import DatasetUnavailable
 from lossatlas.evaluation.precision import in_last_digits
 from lossatlas.evaluation.surface import COMPUTING_VERSION
-from lossatlas.networks.training import Recipe, Run
+from lossatlas.networks.training import Run
+from lossatlas.study.conditions import Condition, condition_of
+from lossatlas.study.files import read_dataset
+from lossatlas.study.slices import Slice
 from lossatlas.study.store import Store
-from lossatlas.study.study import TRAINING_VERSION, Condition, Slice, Study
-from lossatlas.study.training_paths import PathSlice, compute_surface_under
+from lossatlas.study.study import Study
 
 TOLERANCE = 1e-4  # how far a value may be from the stored one, relative to it …
 FLOOR = 1e-3  # … or to this, where it is smaller: float32 gives no loss to better than about 1e-7
@@ -44,7 +46,7 @@ class Stored:
     surface: xr.Dataset
     condition: Condition
     seed: int
-    slice: Slice | PathSlice
+    slice: Slice
 
     @property
     def seconds(self) -> float:
@@ -56,10 +58,9 @@ class Stored:
         """For people: the condition, where the surface was taken, and the end of its key."""
         slice = self.slice
         samples = f"{self.surface.attrs['n_samples']} {slice.split}"
-        parts = [self.condition.label, f"seed {self.seed}", samples, f"plane {slice.plane_seed}"]
-        if isinstance(slice, Slice):
-            parts += [f"±{slice.extent:g}", *(slice.layers or ())]
-            parts += [f"{slice.normalize} normalization"] * (slice.normalize != "filter")
+        extent = [f"±{slice.alpha[1]:g}"] * (slice.alpha == slice.beta and slice.alpha[0] == -slice.alpha[1])
+        plane = [slice.plane.label] * (slice.plane.label not in self.condition.label)
+        parts = [self.condition.label, f"seed {self.seed}", samples, *plane, *extent]
         return f"{', '.join(parts)} ({self.path.stem[-12:]})"
 
 
@@ -80,35 +81,17 @@ class Check:
     rounded: int = 0
 
 
-def condition_of(run: Mapping, label: str = "") -> tuple[Condition, int]:
-    """The condition and the seed that a stored request names. Raises ValueError for one that is not of this code."""
-    given = {key: value for key, value in run.items() if key not in ("seed", "training_version")}
-    condition = Condition(label, **{**given, "recipe": Recipe(**given["recipe"])})
-    if Study._request(condition, run["seed"]) != run:
-        raise ValueError(f"trained by version {run.get('training_version')}, this is {TRAINING_VERSION}")
-    return replace(condition, label=label or condition.name), run["seed"]
-
-
-def slice_of(asked: Mapping) -> Slice | PathSlice:
-    """Where a stored surface was taken. Raises ValueError for another version's."""
-    kind, place = (PathSlice, dict(asked["asked"])) if "measure" in asked else (Slice, dict(asked["slice"]))
-    version = place.pop("computing_version", asked.get("computing_version"))
-    if version != COMPUTING_VERSION:
-        raise ValueError(f"computed by version {version}, this is {COMPUTING_VERSION}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in place.items()})
-
-
 def read(path: Path) -> Stored:
-    """A stored surface. Raises ValueError where it cannot be read, or is not what its name and version say."""
+    """Return a stored surface. Raises ValueError if it cannot be trusted or is not of this version."""
+    surface = read_dataset(path)
     try:
-        surface = xr.load_dataset(path, engine="h5netcdf")
-        asked = json.loads(surface.attrs["asked"])
-        condition, seed = condition_of(asked["run"], surface.attrs.get("condition", ""))
-        slice = slice_of(asked)
-    except (OSError, KeyError, TypeError) as error:
-        raise ValueError(f"cannot be read ({error!r})") from error
-    if Store(path.parent).path(f"surface-{condition.name}", asked, ".nc") != path:
-        raise ValueError("what was asked is not what its name says")
+        request = json.loads(surface.attrs["request"])
+        condition, seed = condition_of(request["run"], surface.attrs.get("condition", ""))
+        if request["computing_version"] != COMPUTING_VERSION:
+            raise ValueError(f"computed by version {request['computing_version']}, this is {COMPUTING_VERSION}")
+        slice = Slice.from_request(request["slice"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"its request is not that of a surface ({error!r})") from error
     return Stored(path, surface, condition, seed, slice)
 
 
@@ -198,8 +181,7 @@ def check_surface(kept: Study, stored: Stored, *, share: float = 1.0, seed: int 
     start, surface = time.perf_counter(), stored.surface
     draw = np.random.default_rng([seed, int(stored.path.stem[-12:], 16)])
     part = surface.isel({name: rows_of(surface.sizes[name], math.sqrt(share), draw) for name in ("alpha", "beta")})
-    compute = kept.compute_surface if isinstance(stored.slice, Slice) else partial(compute_surface_under, kept)
-    compute = partial(compute, stored.condition, stored.seed, slice=stored.slice)
+    compute = partial(kept.compute_surface, stored.condition, stored.seed, slice=stored.slice)
     alphas, betas = part.alpha.values, part.beta.values
     points, worst, rounded = 0, math.nan, 0
     try:

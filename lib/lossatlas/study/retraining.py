@@ -14,8 +14,11 @@ import xarray as xr
 from scipy import stats
 
 from lossatlas import geometry
-from lossatlas.study.reevaluation import AGREES, DIFFERS, SHOWN_SEED, Stored, condition_of
-from lossatlas.study.study import Condition, Slice, Study
+from lossatlas.study.conditions import Condition, condition_of
+from lossatlas.study.files import read_dataset
+from lossatlas.study.planes import RandomPlane
+from lossatlas.study.reevaluation import AGREES, DIFFERS, SHOWN_SEED, Stored
+from lossatlas.study.study import Study
 
 LEAST_SEEDS = 3  # a spread over seeds needs so many
 LEVEL = 0.99  # of the prediction interval in which a repeated training must lie
@@ -45,8 +48,8 @@ def trainings(study: Study) -> list[tuple[Condition, dict[int, xr.Dataset]]]:
     groups: dict[str, tuple[Condition, dict[int, xr.Dataset]]] = {}
     for path in sorted(study.store.root.glob("history-*.nc")):
         with contextlib.suppress(OSError, ValueError, KeyError):
-            history = xr.load_dataset(path, engine="h5netcdf")
-            condition, seed = condition_of(json.loads(history.attrs["asked"]))
+            history = read_dataset(path)
+            condition, seed = condition_of(json.loads(history.attrs["request"]))
             group = groups.setdefault(repr(condition), (condition, {}))
             group[1][seed] = history
     return sorted(groups.values(), key=lambda group: training_seconds(group[1]))
@@ -78,11 +81,14 @@ def first_test_surface(condition: Condition, stored: Sequence[Stored]) -> dict[i
     """The surfaces of a condition on its first plane through all layers on test data, by seed; empty where
     the shown seed has none."""
     own = [s for s in stored if replace(s.condition, label="") == replace(condition, label="")]
-    planes = [s.slice for s in own if isinstance(s.slice, Slice)]
-    test = [slice for slice in planes if slice.split == "test" and slice.layers is None]
+    test = []
+    for one in own:
+        slice, plane = one.slice, one.slice.plane
+        if isinstance(plane, RandomPlane) and slice.split == "test" and plane.layers is None:
+            test.append(((plane.normalize != "filter", plane.seed, -slice.points), slice))
     if not test:
         return {}
-    first = min(test, key=lambda slice: (slice.normalize != "filter", slice.plane_seed, -slice.points))
+    first = min(test, key=lambda one: one[0])[1]
     found = {s.seed: s for s in own if s.slice == first}
     return found if SHOWN_SEED in found else {}
 
@@ -116,7 +122,8 @@ def repeat(
         history, fresh = again.history(condition, SHOWN_SEED), None
         if before:
             where = surfaces[SHOWN_SEED].slice
-            fresh = again.compute_surface(condition, SHOWN_SEED, slice=where, alphas=where.alphas[::every])
+            coordinates = {"alphas": where.alphas[::every], "betas": where.betas[::every]}
+            fresh = again.compute_surface(condition, SHOWN_SEED, slice=where, **coordinates)
     least = {"non-convex share": 2 / fresh.loss.size} if before else {}
     rows = []
     for name, value in measured(history, fresh).items():

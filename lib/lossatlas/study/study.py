@@ -1,107 +1,51 @@
-"""What a chapter asks for: train this, map that. Kept in the store, computed only where it is not there."""
+"""The results of one chapter: trained networks and surfaces, read from the store or computed and kept there."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property, lru_cache
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from torch import nn
 
-from lossatlas import directions
-from lossatlas._files import in_project, write_whole
+from lossatlas._checks import instance_of, one_of, whole_number
+from lossatlas._files import in_project
 from lossatlas._progress import bar as progress_bar
-from lossatlas.datasets.load import Dataset, fixed_sample, load_dataset
+from lossatlas.datasets.load import fixed_sample
 from lossatlas.evaluation.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
-from lossatlas.evidence.claims import Verdict, from_records, to_records
+from lossatlas.evidence import Verdict
 from lossatlas.networks.models import build_model
-from lossatlas.networks.training import Recipe, Run, fit
-from lossatlas.study.store import Store, jsonable
+from lossatlas.networks.training import Run, fit
+from lossatlas.study.conditions import Condition, jsonable, run_request
+from lossatlas.study.publishing import publish
+from lossatlas.study.slices import SPLITS, Slice
+from lossatlas.study.store import Store
 from lossatlas.vectors import Params
-
-TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
-
-CLAIMS, ANSWER = "claims.json", "answer.txt"  # the verdicts of a chapter and its answer in words, in its folder
-
-load = lru_cache(maxsize=4)(load_dataset)
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One thing that is compared: a network, what it is trained on and how. ``label`` is for people."""
-
-    label: str
-    dataset: str
-    model: str
-    recipe: Recipe
-    options: Mapping = field(default_factory=dict)  # of the model
-    data_options: Mapping = field(default_factory=dict)  # of the dataset
-
-    @property
-    def data(self) -> Dataset:
-        return load(self.dataset, **self.data_options)
-
-    @property
-    def name(self) -> str:
-        """A readable file name; lists by their length."""
-        options = {k: len(v) if isinstance(v, list | tuple) else v for k, v in self.options.items()}
-        parts = [self.model, self.dataset, *(f"{key}-{value}" for key, value in options.items())]
-        text = "-".join(str(part) for part in parts)
-        return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Where a surface is taken: a random plane (by seed) and a square grid on it.
-
-    ``extent``: the grid runs from −extent to extent, ``points`` along each side; ``samples`` of ``split``
-    (a fixed sample, None for all); ``precision`` as in :func:`lossatlas.evaluate`, the rest as in
-    :func:`lossatlas.random_plane`.
-    """
-
-    extent: float = 1.0
-    points: int = 51
-    split: str = "test"
-    samples: int | None = None
-    plane_seed: int = 0
-    normalize: str | None = "filter"
-    scale: float = 1.0
-    layers: tuple[str, ...] | None = None
-    precision: str | None = None
-
-    @property
-    def asked(self) -> dict:
-        """What names it in a stored key: a precision only where one is given."""
-        return {key: value for key, value in asdict(self).items() if (key, value) != ("precision", None)}
-
-    @property
-    def alphas(self) -> np.ndarray:
-        return np.linspace(-self.extent, self.extent, self.points)
-
-
-def published(results: Path | str = "data/results") -> dict[str, list[Verdict]]:
-    """The verdicts that each chapter published, by the chapter's name."""
-    paths = sorted(in_project(results).glob(f"*/{CLAIMS}"))
-    return {path.parent.name: from_records(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
-
-
-def answers(results: Path | str = "data/results") -> dict[str, str]:
-    """The answer in words that each chapter published, by the chapter's name."""
-    paths = sorted(in_project(results).glob(f"*/{ANSWER}"))
-    return {path.parent.name: path.read_text(encoding="utf-8").strip() for path in paths}
 
 
 @dataclass(frozen=True)
 class Study:
-    """The results of one chapter: ``results/<chapter>`` holds what is stored, and grows as more is asked.
+    """Hold the results of one chapter: ``results/<chapter>`` keeps them and grows with every new request.
 
-    The folder is that of the working directory, or the project's where only the project has one.
+    The folder is that of the working directory, or the project's if only the project has one.
 
-    The weights of ``kept_seeds`` are kept beside their surfaces, those of the others in ``results/cache``.
+    Parameters
+    ----------
+    chapter
+        Name of the folder: letters, digits and . _ + - only.
+    results
+        Folder of all chapters.
+    device
+        As in :func:`lossatlas.evaluate`.
+    progress
+        Whether progress bars are shown.
+    kept_seeds
+        The weights of these training seeds are kept beside the surfaces, those of others in ``results/cache``.
     """
 
     chapter: str
@@ -110,25 +54,25 @@ class Study:
     progress: bool = True
     kept_seeds: tuple[int, ...] = (0,)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.chapter, str) or not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*", self.chapter):
+            raise ValueError(f"chapter={self.chapter!r}: expected letters, digits and . _ + - only, no path")
+
     @cached_property
     def store(self) -> Store:
+        """Where the results are kept."""
         return Store(in_project(Path(self.results) / self.chapter))
 
     def _weights_store(self, seed: int) -> Store:
         return self.store if seed in self.kept_seeds else Store(self.store.root.parent / "cache" / self.chapter)
 
-    @staticmethod
-    def _request(condition: Condition, seed: int) -> dict:
-        asked = {key: value for key, value in asdict(condition).items() if key != "label"}
-        return jsonable({**asked, "seed": seed, "training_version": TRAINING_VERSION})
-
     def weights_path(self, condition: Condition, seed: int) -> Path:
-        """Where the trained weights are stored, or would be."""
-        return self._weights_store(seed).path(condition.name, self._request(condition, seed), ".safetensors")
+        """Return where the trained weights are stored, or would be."""
+        return self._weights_store(seed).path(condition.name, run_request(condition, seed), ".safetensors")
 
     def train(self, condition: Condition, seed: int) -> Run:
-        """Train once more and store the history and the final weights; the whole path is returned."""
-        data, request = condition.data, self._request(condition, seed)
+        """Train once more, store the history and the final weights, and return the whole path."""
+        data, request = condition.data, run_request(condition, seed)
         model = build_model(condition.model, data, seed=seed, **condition.options)
         device = pick_device(self.device)
         run = fit(model, data, recipe=condition.recipe, seed=seed, device=device, progress=self.progress)
@@ -138,33 +82,30 @@ class Study:
         return run
 
     def history(self, condition: Condition, seed: int) -> xr.Dataset:
-        """Losses over the epochs of one training run (see :class:`lossatlas.networks.training.Run`)."""
-        request = self._request(condition, seed)
+        """Return the losses over the epochs of one training run (see :class:`lossatlas.Run`)."""
+        request = run_request(condition, seed)
         return self.store.result(f"history-{condition.name}", request, lambda: self.train(condition, seed).history)
 
     def params(self, condition: Condition, seed: int) -> Params:
-        """The trained weights."""
-        request = self._request(condition, seed)
+        """Return the trained weights."""
+        request = run_request(condition, seed)
         stored = self._weights_store(seed).tensors(condition.name, request)
         return self.train(condition, seed).params if stored is None else stored
 
     def model(self, condition: Condition, seed: int) -> nn.Module:
-        """The trained network."""
+        """Return the trained network in eval mode."""
         model = build_model(condition.model, condition.data, seed=seed, **condition.options)
         model.load_state_dict(self.params(condition, seed))
         return model.eval()
 
     def surface(self, condition: Condition, seed: int, *, slice: Slice) -> xr.Dataset:
-        """The surface around one trained network."""
-        request = {
-            "run": self._request(condition, seed),
-            "slice": jsonable(slice.asked),
-            "computing_version": COMPUTING_VERSION,
-        }
+        """Return the surface around one trained network on a slice."""
+        instance_of(slice, "slice", Slice, "a lossatlas.study.Slice")
+        request = surface_request(condition, seed, slice)
         surface = self.store.result(
             f"surface-{condition.name}", request, lambda: self.compute_surface(condition, seed, slice=slice)
         )
-        return surface.assign_attrs(condition=condition.label)  # labels are no part of what was asked
+        return surface.assign_attrs(condition=_label(condition, slice))  # labels are no part of the request
 
     def compute_surface(
         self,
@@ -175,63 +116,55 @@ class Study:
         alphas: Sequence[float] | None = None,
         betas: Sequence[float] | None = None,
     ) -> xr.Dataset:
-        """The same, evaluated now from the weights, whatever surface is stored.
+        """Evaluate the same surface now, from the weights, whatever surface is stored.
 
-        ``alphas`` and ``betas`` are other coordinates than the slice's own, some of its points perhaps.
+        ``alphas`` and ``betas`` replace the coordinates of the slice.
         """
-        model = self.model(condition, seed)
-        plane = directions.random_plane(
-            model, seed=slice.plane_seed, normalize=slice.normalize, scale=slice.scale, layers=slice.layers
+        data, plane = condition.data, slice.plane.draw(self, condition, seed)
+        surface = evaluate(
+            self.model(condition, seed),
+            plane,
+            fixed_sample(getattr(data, slice.split), slice.samples),
+            alphas=slice.alphas if alphas is None else alphas,
+            betas=slice.betas if betas is None else betas,
+            loss=data.loss,
+            device=self.device,
+            progress=self.progress,
+            precision=slice.precision,
         )
-        alphas = slice.alphas if alphas is None else alphas
-        options = {"alphas": alphas, "betas": betas, "precision": slice.precision}
-        return self.evaluate_on(model, plane, condition, seed, slice=slice, **options)
-
-    def evaluate_on(
-        self,
-        model: nn.Module,
-        plane: directions.Plane,
-        condition: Condition,
-        seed: int,
-        *,
-        slice: Slice,
-        alphas: Sequence[float],
-        betas: Sequence[float] | None = None,
-        precision: str | None = None,
-    ) -> xr.Dataset:
-        """A condition's network on any plane; of ``slice``, only its ``split`` and ``samples`` count here."""
-        data = condition.data
-        split = fixed_sample(getattr(data, slice.split), slice.samples)
-        options = {"loss": data.loss, "device": self.device, "progress": self.progress, "precision": precision}
-        surface = evaluate(model, plane, split, alphas=alphas, betas=betas, **options)
         return surface.assign_attrs(
-            dataset=condition.dataset, split=slice.split, training_seed=seed, condition=condition.label
+            dataset=condition.dataset,
+            split=slice.split,
+            training_seed=seed,
+            condition=_label(condition, slice),
         )
 
     def result(
-        self, name: str, condition: Condition, seed: int, *, compute: Callable[[], xr.Dataset], **asked
+        self, name: str, condition: Condition, seed: int, *, compute: Callable[[], xr.Dataset], **request
     ) -> xr.Dataset:
-        """Anything else that is measured on one training run, kept under ``name`` and what was ``asked``.
+        """Return anything else that is measured on one training run, kept under ``name`` and ``request``.
 
-        What ``compute`` does must be decided by the condition, the seed and ``asked`` alone.
+        What ``compute`` does must be decided by the condition, the seed and ``request`` alone.
         """
-        request = {"run": self._request(condition, seed), "measure": name, "asked": jsonable(asked)}
-        return self.store.result(f"{name}-{condition.name}", request, compute)
+        document = {"run": run_request(condition, seed), "measure": name, "request": jsonable(request)}
+        return self.store.result(f"{name}-{condition.name}", document, compute)
 
-    def tensors(self, name: str, condition: Condition, seed: int, *, compute: Callable[[], Params], **asked) -> Params:
-        """The same for tensors that belong to one training run, such as directions; kept beside its weights."""
-        request = {"run": self._request(condition, seed), "measure": name, "asked": jsonable(asked)}
-        return self._weights_store(seed).tensors(f"{name}-{condition.name}", request, compute)
+    def tensors(
+        self, name: str, condition: Condition, seed: int, *, compute: Callable[[], Params], **request
+    ) -> Params:
+        """Return tensors that belong to one training run, such as directions; kept beside its weights."""
+        document = {"run": run_request(condition, seed), "measure": name, "request": jsonable(request)}
+        found = self._weights_store(seed).tensors(f"{name}-{condition.name}", document, compute)
+        assert found is not None  # they are computed if they are not stored
+        return found
 
     def publish(self, verdicts: Sequence[Verdict], *, answer: str = "") -> None:
-        """Keep the chapter's verdicts, and its answer in words, beside its results: see :func:`published`."""
-        texts = {CLAIMS: json.dumps(to_records(verdicts), indent=1) + "\n", ANSWER: answer and answer + "\n"}
-        for name, text in texts.items():
-            if text:
-                write_whole(self.store.root / name, text.encode())
+        """Keep the chapter's verdicts, and its answer in words, beside its results."""
+        publish(self.store.root, verdicts, answer=answer)
 
     def class_shares(self, condition: Condition, *, split: str = "test") -> xr.DataArray:
-        """The share of each class among the targets of a split, over ``label``."""
+        """Return the share of each class among the targets of a split, over ``label``."""
+        one_of(split, "split", SPLITS)
 
         def count() -> xr.Dataset:
             labels, counts = np.unique(getattr(condition.data, split)[1].numpy(), return_counts=True)
@@ -244,11 +177,38 @@ class Study:
     def surfaces(
         self, conditions: Sequence[Condition], seeds: Sequence[int], *, slices: Sequence[Slice]
     ) -> dict[tuple[str, int, Slice], xr.Dataset]:
-        """The surfaces of every condition, seed and slice, by (label, seed, slice), with one bar over all."""
-        asked = [(condition, seed, slice) for condition in conditions for seed in seeds for slice in slices]
+        """Return the surfaces of every condition, seed and slice, by (label, seed, slice), with one bar over all.
+
+        Raises
+        ------
+        ValueError
+            If two conditions have the same label.
+        """
+        check_labels(conditions)
+        requests = [(c, whole_number(seed, "seeds", least=0), s) for c in conditions for seed in seeds for s in slices]
         found = {}
-        with progress_bar(total=len(asked), description=self.chapter, unit=" surfaces", show=self.progress) as bar:
-            for condition, seed, slice in asked:
+        with progress_bar(total=len(requests), description=self.chapter, unit=" surfaces", show=self.progress) as bar:
+            for condition, seed, slice in requests:
                 found[condition.label, seed, slice] = self.surface(condition, seed, slice=slice)
                 bar.update()
         return found
+
+
+def surface_request(condition: Condition, seed: int, slice: Slice) -> dict:
+    """Return the JSON document that names one surface in its stored key."""
+    run = run_request(condition, seed)
+    return {"run": run, "slice": slice.request(), "computing_version": COMPUTING_VERSION}
+
+
+def check_labels(conditions: Sequence[Condition]) -> None:
+    """Raise ValueError if two different conditions have one label."""
+    for condition in conditions:
+        instance_of(condition, "conditions", Condition, "a sequence of lossatlas.study.Condition")
+    for label, number in Counter(condition.label for condition in dict.fromkeys(conditions)).items():
+        if number > 1:
+            raise ValueError(f"conditions: {number} different ones have the label {label!r}; each needs its own")
+
+
+def _label(condition: Condition, slice: Slice) -> str:
+    """What people call the condition of a surface: with the kind of the plane, if the plane is not random."""
+    return condition.label if slice.plane.kind == "random" else f"{condition.label}, {slice.plane.label}"

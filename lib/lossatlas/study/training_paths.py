@@ -1,14 +1,13 @@
-"""What a chapter asks for about a training path: measured once, while the checkpoints are there; kept in the store.
+"""Measures of a training path, taken once, while its checkpoints exist, and kept in the store.
 
-The checkpoints themselves are not kept. What is: the path in an orthonormal basis of the space that it spans
+The checkpoints themselves are not kept. What is kept: the path in an orthonormal basis of the space that it spans
 (its whole geometry, in a few numbers), its coordinates on planes, and the directions of its PCA plane.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -17,97 +16,35 @@ from torch import nn
 
 from lossatlas import vectors
 from lossatlas.datasets.load import fixed_sample
-from lossatlas.directions.gaussian import normalize_direction, random_direction
-from lossatlas.directions.subspaces import DISTANCE, Plane
-from lossatlas.directions.trajectory import dot_products, effective_dimensions, pca_plane, project
-from lossatlas.evaluation.surface import COMPUTING_VERSION, pick_device, provenance
+from lossatlas.directions import dot_products, effective_dimensions, normalize_direction, project
+from lossatlas.evaluation.surface import pick_device, provenance
 from lossatlas.networks.losses import make_score
 from lossatlas.networks.models import build_model
 from lossatlas.networks.training import mean_scores
-from lossatlas.study.study import Condition, Study
+from lossatlas.study.conditions import Condition
+from lossatlas.study.path_directions import cpu_checkpoints, main_directions, random_units
+from lossatlas.study.planes import PATH_PLANES, PathPlane
+from lossatlas.study.slices import Slice
+from lossatlas.study.study import Study
 from lossatlas.vectors import Params
 
-RANDOM, MAIN = "random", "PCA"
-PLANES = (f"{RANDOM} + {RANDOM}", f"{MAIN} + {RANDOM}", f"{MAIN} + {MAIN}")  # δ + η
 
+def slice_around(path: xr.Dataset, directions: str, *, margin: float = 0.25, **options) -> Slice:
+    """Return the slice under a path of :func:`measure`, with a ``margin`` around it, a share of its extent.
 
-@dataclass(frozen=True)
-class PathSlice:
-    """Where a surface under a path is taken: one of ``PLANES``, and the grid ``alpha`` × ``beta`` on it.
-
-    ``alpha`` and ``beta`` are (lowest, highest), in distance in weights, with ``points`` along each; ``samples``
-    of ``split`` (a fixed sample, None for all); ``plane_seed`` draws the random directions.
+    ``directions`` is one of ``PATH_PLANES``; ``options`` are those of :class:`~lossatlas.study.Slice`.
     """
-
-    plane: str
-    alpha: tuple[float, float]
-    beta: tuple[float, float]
-    points: int = 51
-    split: str = "train"
-    samples: int | None = 1000
-    plane_seed: int = 0
-
-    @classmethod
-    def around(cls, path: xr.Dataset, plane: str, *, margin: float = 0.25, **options) -> PathSlice:
-        """The slice that holds a path of :func:`measure` and a ``margin`` around it, a share of its extent."""
-        seen = path.sel(plane=plane)
-        spans = [_wider(seen[name].to_numpy(), margin) for name in ("alpha", "beta")]
-        return cls(plane, *spans, plane_seed=int(path.attrs["plane_seed"]), **options)
+    seen = path.sel(plane=directions)
+    alpha, beta = (_wider(seen[name].to_numpy(), margin) for name in ("alpha", "beta"))
+    return Slice(PathPlane(directions, int(path.attrs["plane_seed"])), alpha=alpha, beta=beta, **options)
 
 
 def _wider(values: np.ndarray, margin: float) -> tuple[float, float]:
     """Round numbers around the values."""
     low, high = float(values.min()), float(values.max())
     step = 10.0 ** np.floor(np.log10((high - low) or 1.0) - 1)
-    ends = np.floor((low - margin * (high - low)) / step), np.ceil((high + margin * (high - low)) / step)
-    return tuple(float(f"{end * step:.6g}") for end in ends)
-
-
-def random_units(origin: Params, seed: int) -> Iterable[Params]:
-    """One Gaussian direction over the weights after the other, each of length 1; the biases stay put."""
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        drawn = random_direction(origin, generator=generator, normalize=None)
-        yield vectors.scale(1 / vectors.norm(drawn), drawn)
-
-
-def main_directions(study: Study, condition: Condition, seed: int, checkpoints: Sequence[Params] = ()) -> list[Params]:
-    """The two directions of a path's PCA plane, as stored; trained for once more where they are not.
-
-    They are kept, and used, in half precision, which tilts them by less than a thousandth.
-    """
-
-    def compute() -> Params:
-        plane = pca_plane(checkpoints or cpu_checkpoints(study.train(condition, seed).checkpoints))
-        pairs = zip(("delta", "eta"), plane.directions, strict=True)
-        return {f"{role}.{name}": t.half() for role, d in pairs for name, t in d.items() if t.dim() >= 2}
-
-    kept = study.tensors("pca-plane", condition, seed, compute=compute)
-    zero = vectors.zeros_like(study.params(condition, seed))
-    return [
-        {
-            name: kept[f"{role}.{name}"].to(tensor) if f"{role}.{name}" in kept else tensor
-            for name, tensor in zero.items()
-        }
-        for role in ("delta", "eta")
-    ]
-
-
-def cpu_checkpoints(checkpoints: Sequence[Params]) -> list[Params]:
-    return [{name: tensor.cpu() for name, tensor in point.items()} for point in checkpoints]
-
-
-def plane_under(study: Study, condition: Condition, seed: int, *, plane: str, plane_seed: int = 0) -> Plane:
-    """One of ``PLANES`` through the trained weights, from what is stored; δ and η of length 1, to rounding."""
-    if plane not in PLANES:
-        raise ValueError(f"plane={plane!r}: expected one of {PLANES}")
-    origin = vectors.parameters_of(study.model(condition, seed))  # in the model's order, in which directions are drawn
-    sources = {RANDOM: iter(random_units(origin, plane_seed))}
-    if MAIN in plane:
-        sources[MAIN] = iter(main_directions(study, condition, seed))
-    delta, eta = (next(sources[kind]) for kind in plane.split(" + "))
-    description = {"kind": f"path plane: {plane}", "normalize": None, "seed": plane_seed}
-    return Plane(origin, delta, eta, description, units=DISTANCE)
+    first, last = np.floor((low - margin * (high - low)) / step), np.ceil((high + margin * (high - low)) / step)
+    return float(f"{first * step:.6g}"), float(f"{last * step:.6g}")
 
 
 def losses_at(model: nn.Module, points: Iterable[Params], split, loss: str) -> np.ndarray:
@@ -155,7 +92,7 @@ def measure(
         coords = {
             "step": list(run.steps),
             "epoch": ("step", np.array(run.steps) / per_epoch),
-            "plane": list(PLANES),
+            "plane": list(PATH_PLANES),
             "component": np.arange(1, len(reduced) + 1),
         }
         attrs = {
@@ -174,8 +111,8 @@ def _on_planes(study, condition, seed, points, model, split, plane_seed) -> dict
     """The variables of :func:`measure` over plane and step."""
     weights = [{**points[-1], **{n: t for n, t in point.items() if t.dim() >= 2}} for point in points]
     columns: dict[str, list] = {}
-    for kind in PLANES:
-        plane = plane_under(study, condition, seed, plane=kind, plane_seed=plane_seed)
+    for kind in PATH_PLANES:
+        plane = PathPlane(kind, plane_seed).draw(study, condition, seed)
         seen = project(weights, plane)
         dots = dot_products(weights, plane)
         below = [plane.at(float(a), float(b)) for a, b in zip(seen.alpha, seen.beta, strict=True)]
@@ -201,37 +138,6 @@ def _on_draws(origin: Params, displacement: Params, matrix: torch.Tensor, draws:
         "cosine": ("draw", cosines),
         "cosine_filter": ("draw", normalized),
     }
-
-
-def surface_under(study: Study, condition: Condition, seed: int, *, slice: PathSlice) -> xr.Dataset:
-    """The surface under a path."""
-
-    def compute() -> xr.Dataset:
-        return compute_surface_under(study, condition, seed, slice=slice)
-
-    asked = {**asdict(slice), "computing_version": COMPUTING_VERSION}
-    return study.result("surface", condition, seed, compute=compute, **asked)
-
-
-def compute_surface_under(
-    study: Study,
-    condition: Condition,
-    seed: int,
-    *,
-    slice: PathSlice,
-    alphas: Sequence[float] | None = None,
-    betas: Sequence[float] | None = None,
-) -> xr.Dataset:
-    """The same, evaluated now from the stored weights and directions, whatever surface is stored.
-
-    ``alphas`` and ``betas`` are other coordinates than the slice's own, some of its points perhaps.
-    """
-    model = study.model(condition, seed)
-    plane = plane_under(study, condition, seed, plane=slice.plane, plane_seed=slice.plane_seed)
-    alphas = np.linspace(*slice.alpha, slice.points) if alphas is None else alphas
-    betas = np.linspace(*slice.beta, slice.points) if betas is None else betas
-    surface = study.evaluate_on(model, plane, condition, seed, slice=slice, alphas=alphas, betas=betas)
-    return surface.assign_attrs(condition=f"{condition.label}, {slice.plane.replace(' + ', ' and ')}")
 
 
 def on_plane(path: xr.Dataset, plane: str) -> xr.Dataset:

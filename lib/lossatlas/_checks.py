@@ -1,0 +1,51 @@
+"""Checks of arguments: each returns the plain Python value or raises an error that names the argument.
+
+NumPy scalars are accepted and turned into Python numbers, so that a request can always be written as JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from numbers import Integral, Real
+
+
+def whole_number(value: object, name: str, *, least: int | None = None) -> int:
+    """Return a whole number of at least ``least``. Raises ValueError for anything else, booleans included."""
+    bound = "" if least is None else f" of at least {least}"
+    if isinstance(value, bool) or not isinstance(value, Integral) or (least is not None and value < least):
+        raise ValueError(f"{name}={value!r}: expected a whole number{bound}")
+    return int(value)
+
+
+def real_number(
+    value: object, name: str, *, least: float = -math.inf, above: float = -math.inf, below: float = math.inf
+) -> float:
+    """Return a finite number within bounds (``least`` is allowed, ``above`` and ``below`` are not).
+
+    Raises ValueError for anything else, booleans included.
+    """
+    ok = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not (ok and value >= least and above < value < below):  # type: ignore[operator]
+        bounds = [f"at least {least:g}"] * (least > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
+        bounds += [f"below {below:g}"] * (below < math.inf)
+        raise ValueError(f"{name}={value!r}: expected a finite number" + f" {' and '.join(bounds)}" * bool(bounds))
+    return float(value)  # type: ignore[arg-type]
+
+
+def one_of(value: object, name: str, choices: Collection) -> None:
+    """Raise ValueError unless ``value`` is one of ``choices``."""
+    if not isinstance(value, str | None) or value not in choices:
+        raise ValueError(f"{name}={value!r}: expected one of {tuple(choices)}")
+
+
+def instance_of(value: object, name: str, kind: type | tuple[type, ...], expected: str) -> None:
+    """Raise TypeError unless ``value`` is an instance of ``kind``; ``expected`` says in words what that is."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r}: expected {expected}")
+
+
+def set_fields(instance: object, **values: object) -> None:
+    """Replace fields of a frozen dataclass, in its ``__post_init__``, by their checked values."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)

@@ -1,0 +1,131 @@
+"""Conditions: networks that are compared, each with its data and its training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+
+from lossatlas._checks import instance_of, one_of, whole_number
+from lossatlas.datasets.load import DATASETS, Dataset, load_dataset
+from lossatlas.networks.models import MODELS
+from lossatlas.networks.training import Recipe
+
+TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
+
+load = lru_cache(maxsize=4)(load_dataset)
+
+
+def jsonable(value):
+    """Return plain JSON values for NumPy scalars, arrays, tuples and paths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> jsonable({"grid": (np.float64(0.5), 1)})
+    {'grid': [0.5, 1]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [jsonable(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Describe one thing that is compared: a network, its data and its training.
+
+    Parameters
+    ----------
+    label
+        What people call it. It is no part of a stored key.
+    dataset
+        One of ``DATASETS``.
+    model
+        One of ``MODELS``.
+    recipe
+        How the network is trained.
+    options
+        Options of the model, for example ``{"depth": 4}``.
+    data_options
+        Options of the dataset, for example ``{"sequence_length": 30}``.
+
+    Raises
+    ------
+    ValueError
+        If the dataset or the model is unknown or an option is not a plain value.
+    TypeError
+        If ``recipe`` is not a :class:`~lossatlas.Recipe` or the options are not mappings.
+
+    Examples
+    --------
+    >>> from lossatlas import Recipe
+    >>> Condition("4 layers", "mnist", "feedforward", Recipe(), {"depth": 4}).name
+    'feedforward-mnist-depth-4'
+    """
+
+    label: str
+    dataset: str
+    model: str
+    recipe: Recipe
+    options: Mapping = field(default_factory=dict)
+    data_options: Mapping = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        instance_of(self.label, "label", str, "text")
+        one_of(self.dataset, "dataset", DATASETS)
+        one_of(self.model, "model", MODELS)
+        instance_of(self.recipe, "recipe", Recipe, "a lossatlas.Recipe")
+        for name in ("options", "data_options"):
+            given = getattr(self, name)
+            instance_of(given, name, Mapping, "a mapping from an option's name to its value")
+            plain = jsonable(given)
+            try:
+                json.dumps(plain)
+            except TypeError as error:
+                raise ValueError(f"{name}={given!r}: expected numbers, text and lists only ({error})") from None
+            object.__setattr__(self, name, plain)
+
+    def __hash__(self) -> int:
+        return hash((self.label, json.dumps(run_request(self, 0), sort_keys=True)))
+
+    @property
+    def data(self) -> Dataset:
+        """The dataset, loaded when it is first needed."""
+        return load(self.dataset, **self.data_options)
+
+    @property
+    def name(self) -> str:
+        """A readable file name; lists are named by their length."""
+        options = {k: len(v) if isinstance(v, list) else v for k, v in self.options.items()}
+        parts = [self.model, self.dataset, *(f"{key}-{value}" for key, value in options.items())]
+        text = "-".join(str(part) for part in parts)
+        return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
+
+
+def run_request(condition: Condition, seed: int) -> dict:
+    """Return the JSON document that names one training run in stored keys."""
+    seed = whole_number(seed, "seed", least=0)
+    named = {key: value for key, value in asdict(condition).items() if key != "label"}
+    return jsonable({**named, "seed": seed, "training_version": TRAINING_VERSION})
+
+
+def condition_of(run: Mapping, label: str = "") -> tuple[Condition, int]:
+    """Return the condition and the seed that a run's request names.
+
+    Raises
+    ------
+    ValueError
+        If another version of this code wrote the request.
+    """
+    given = {key: value for key, value in run.items() if key not in ("seed", "training_version")}
+    condition = Condition(label, **{**given, "recipe": Recipe(**given["recipe"])})
+    if run_request(condition, run["seed"]) != run:
+        raise ValueError(f"trained by version {run.get('training_version')}, this is {TRAINING_VERSION}")
+    return replace(condition, label=label or condition.name), run["seed"]
