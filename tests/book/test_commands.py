@@ -333,7 +333,7 @@ while True:
     marks = [book / "one", book / "tiny"]
     wait_until(lambda: all(mark.exists() for mark in marks), seconds=120)
     running.send_signal(signal.SIGINT)
-    assert running.communicate()[0].count(b"interrupted") == 2 and running.returncode != 0
+    assert running.communicate()[0].count("interrupted") == 2 and running.returncode != 0
     assert all(time.time() - mark.stat().st_mtime < 60 for mark in marks)
     wait_until(lambda: time.time() - max(mark.stat().st_mtime for mark in marks) > 2, seconds=30)
 
