@@ -32,7 +32,8 @@ from lossatlas_book.console import Failure
 from lossatlas_book.notebooks import chapters, execute, launch, progress, records
 from lossatlas_book.notebooks.papermill import run_papermill
 from lossatlas_book.site import build as site
-from lossatlas_book.site import publish, serve
+from lossatlas_book.site import executed as executed_notebooks
+from lossatlas_book.site import serve, viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = """\
@@ -522,14 +523,14 @@ VALUES = st.one_of(
 def test_values_are_put_in_place_in_the_parameters_cell(values):
     source = 'rate = 1e-3  # α: "rate"\nradii = [\n    0.25,\n    0.5,\n]  # circles\ngrid_points = 11\n'
     source += 'dataset = "ß"  # name\n'
-    changed = site.with_values(source, values)
+    changed = executed_notebooks.with_values(source, values)
     names: dict = {}
     exec(changed, names)
     expected = {"rate": 1e-3, "radii": [0.25, 0.5], "grid_points": 11, "dataset": "ß"} | values
     assert {name: names[name] for name in expected} == expected
     for comment in ('  # α: "rate"\n', "  # circles\n", "  # name\n"):
         assert comment in changed
-    assert site.with_values(source, {}) == source
+    assert executed_notebooks.with_values(source, {}) == source
 
 
 def test_the_injected_cell_goes_and_so_do_notes_on_the_machine():
@@ -541,7 +542,7 @@ def test_the_injected_cell_goes_and_so_do_notes_on_the_machine():
         ],
         metadata={"papermill": {"parameters": {"seeds": 2}, "output_path": "/somewhere/out.ipynb"}},
     )
-    tidied = site.tidy(notebook)
+    tidied = executed_notebooks.tidy(notebook)
     assert [cell.source for cell in tidied.cells] == ["seeds = 2  # runs", "print(seeds)"]
     assert "papermill" not in json.dumps(tidied)
 
@@ -564,7 +565,7 @@ def test_the_site_is_built_once_and_a_warning_leaves_the_old_one(small_site, cap
     page = (html / "book" / "intro.html").read_text()
     assert "Visualizing the loss landscape" in page and 'class="math' in page
     assert "intro.html" in (html / "index.html").read_text()
-    assert (html / "_static" / publish.VIEWER).exists()
+    assert (html / "_static" / viewer.VIEWER).exists()
     capsys.readouterr()
     with monkeypatch.context() as patch:
         patch.setattr(site, "stage", None)  # calling it would be an error

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import yaml
@@ -19,95 +16,38 @@ import yaml
 from ..console import ANSI, Failure, run_logged, step, tail
 from ..notebooks import chapters
 from ..notebooks.records import digest
-from . import gallery, layout, offers, publish
-from .sphinx_pages import NOTEBOOKS
+from .executed import again, tidy, title
+from .pages import NOTEBOOKS
 
 BUILD = "from jupyter_book.cli.main import main; main()"
 MAX_WARNINGS = 20
-AGAIN = """## This page again
-
-The <a href="../_sources/book/{name}.ipynb" download="{name}.ipynb">executed notebook</a> holds this page with all
-that it shows. In a copy of the repository, it is made again by
-
-```sh
-{commands}
-```"""
-
-
-def with_values(source: str, values: Mapping[str, Any]) -> str:
-    """The source of a `parameters` cell with other values in place; comments and layout stay."""
-    text = source.encode()
-    starts = [0]
-    for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    spans = []
-    for name, node in chapters.assignments(source).items():
-        if name in values and ast.literal_eval(node) != values[name]:
-            begin = starts[node.lineno - 1] + node.col_offset
-            spans.append((begin, starts[node.end_lineno - 1] + node.end_col_offset, values[name]))
-    for begin, end, value in sorted(spans, reverse=True):
-        text = text[:begin] + repr(value).encode() + text[end:]
-    return text.decode()
-
-
-def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """An executed notebook as readers get it: one parameters cell, with the values that were used.
-
-    Papermill's own cell with the injected values goes, and so do its notes on paths and times, which
-    hold for one machine only.
-    """
-    values = notebook.metadata.pop("papermill", {}).get("parameters", {})
-    if chapters.tagged(notebook, "parameters"):
-        for cell in chapters.tagged(notebook, "parameters"):
-            cell.source = with_values(cell.source, values)
-        injected = chapters.tagged(notebook, "injected-parameters")
-        notebook.cells = [cell for cell in notebook.cells if cell not in injected]
-    for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-    return notebook
-
-
-def again(root: Path, name: str, *, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The last cell of a page: the notebook to take away, and the commands that make the page again."""
-    path = chapters.find(root, name)
-    defaults = {parameter.name: parameter.value for parameter in chapters.parameters(path).values()}
-    used = {}
-    for cell in chapters.tagged(notebook, "parameters"):
-        used |= {key: ast.literal_eval(node) for key, node in chapters.assignments(cell.source).items()}
-    other = {key: value for key, value in used.items() if value != defaults[key] and key != "results"}
-    lines = [f"make chapter NAME={name}" + (f" PARAMS={shlex.quote(chapters.joined(other))}" if other else "")]
-    if "results" in defaults and (root / "data" / "results" / name / "claims.json").exists():  # what it compares
-        lines.append(f"make reproduce CHAPTER={name}  # from nothing, which takes hours")
-    text = AGAIN.format(name=name, commands="\n".join(lines))
-    return nbformat.v4.new_markdown_cell(text, id="again")
 
 
 def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
-    """Lay out in `source` what Jupyter Book reads: configuration, pages, executed chapters, scenes."""
+    """Lay out in `source` what Jupyter Book reads: configuration, pages, executed chapters, their files."""
+    from . import assets, gallery, publish, viewer  # here, because the library takes seconds to import
+
     shutil.rmtree(source, ignore_errors=True)
     skip = shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "profiles")
-    shutil.copytree(root / "book", source / "book", ignore=skip)
+    book = source / "book"  # Sphinx puts what is in its _static into the site's _static, which is above the pages
+    shutil.copytree(root / "book", book, ignore=skip)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, source / name)
-    static = source / "book" / "_static"
-    static.mkdir(exist_ok=True)
     (source / NOTEBOOKS).mkdir()
     scenes = []
     for name, path in executed.items():
         notebook = tidy(chapters.read(path))
-        nbformat.write(publish.without_data(notebook), source / NOTEBOOKS / f"{name}.ipynb")
+        nbformat.write(assets.light(notebook), source / NOTEBOOKS / f"{name}.ipynb")
         notebook.cells.append(again(root, name, notebook=notebook))
-        # Sphinx puts what is in book/_static into the site's _static, which is above the pages.
         try:
-            publish.publish_scenes(notebook, source / "book", page=f"book/{name}.ipynb")
-            offers.publish_files(notebook, source / "book", page=f"book/{name}.ipynb")
+            publish.publish_scenes(notebook, book, page=f"book/{name}.ipynb")  # those without a bundle
+            shown = assets.publish(notebook, book, address=f"book/{name}.ipynb")
         except ValueError as error:
-            raise Failure(str(error)) from error
-        layout.lay_out(notebook)
-        scenes += gallery.find(notebook, name, book=source / "book")
-        nbformat.write(notebook, source / "book" / f"{name}.ipynb")
-    (source / "book" / "gallery.html").write_text(gallery.page(scenes, book=source / "book"), encoding="utf-8")
-    publish.publish_viewer(static)
+            raise Failure(f"{path}: {error}") from error
+        scenes += gallery.find(shown, name, chapter=title(notebook) or name, source=book)
+        nbformat.write(notebook, book / f"{name}.ipynb")
+    (book / "gallery.html").write_text(gallery.render(scenes, source=book), encoding="utf-8")
+    viewer.publish_viewer(book / "_static")
 
 
 def run_jupyter_book(source: Path, html: Path, *, log: Path, strict: bool) -> int:

@@ -2,116 +2,83 @@
 
 from __future__ import annotations
 
-import html
-import io
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import nbformat
+from lossatlas.figures import page
+from lossatlas.scenes.gallery import thumbnail
 
-WIDTH = 360  # pixels of a thumbnail
-THUMBNAILS = "_static/thumbnails"
-FILTERS = {"Chapter": "chapter", "Dataset": "dataset", "Model": "model"}  # label and attribute
-HIDDEN = {"remove-cell", "remove-output", "hide-output"}
-SCENE = re.compile(r'<figure [^>]*class="la-scene".*?</figure>', re.DOTALL)
-FACT = re.compile(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>")
+from .assets import Shown, write_assets
+
+FILTERS = {"Chapter": "chapter", "Dataset": "dataset", "Model": "model"}  # label and key of each menu
+UP = "../"  # from the gallery's page to the folder of the site
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene on a page of the site: where it is, what it is called, its picture, and what is known about it."""
+    """A scene on a page of the site: the chapter that shows it, its address, and what the page knows about it."""
 
     chapter: str  # its title
     address: str
-    title: str
-    alt: str
+    about: Mapping[str, Any]  # the scene in its bundle
     picture: Path
-    facts: Mapping[str, str]
+
+    def value(self, label: str) -> str:
+        """Return what a menu chooses the scene by."""
+        return self.chapter if label == "Chapter" else self.about["made"].get(label, "")
 
 
-def find(notebook: nbformat.NotebookNode, name: str, *, book: Path) -> list[Scene]:
-    """Name the places of the scenes that a published notebook shows, and return the scenes.
+def find(shown: Iterable[Shown], name: str, *, chapter: str, source: Path) -> list[Scene]:
+    """Return the scenes that a published page shows, each at its first place.
 
-    `notebook` is changed in place, as by `publish.publish_scenes`, which goes first; `book` is the folder of pages.
+    Parameters
+    ----------
+    shown : iterable of Shown
+        What `assets.publish` returned for the page.
+    name : str
+        The name of the page; it lies beside the gallery.
+    chapter : str
+        The title of the page.
+    source : path
+        The folder whose `_static` becomes the site's.
     """
-    heading = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
-    chapter = re.match(r"#\s+(.+)", heading)
-    found: dict[str, Scene] = {}
-
-    def place(match: re.Match[str]) -> str:
-        figure = match[0]
-        identity = re.search(r'data-scene="(\w+)"', figure)[1]
-        if identity in found:
-            return figure
-        picture = re.search(r'<img [^>]*src="\.\./([^"]+)"', figure)[1]
-        title = re.search(r"<figcaption><strong>(.*?)\.?</strong>", figure)
-        found[identity] = Scene(
-            chapter=chapter[1] if chapter else name,
-            address=f"{name}.html#scene-{identity}",
-            title=html.unescape(title[1]) if title else "",
-            alt=html.unescape(re.search(r'alt="([^"]*)"', figure)[1]),
-            picture=book / picture,
-            facts={html.unescape(key): html.unescape(text) for key, text in FACT.findall(figure)},
-        )
-        return figure.replace("<figure ", f'<figure id="scene-{identity}" ', 1)
-
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if "text/html" in output.get("data", {}) and not HIDDEN & set(cell.metadata.get("tags", [])):
-                output.data["text/html"] = SCENE.sub(place, "".join(output.data["text/html"]))
-    return list(found.values())
+    return [
+        Scene(chapter, f"{name}.html#{scene['place']}", scene, source / scene["still"]["src"].removeprefix(UP))
+        for one in shown
+        for scene in one.bundle.get("scenes", [])
+        if "place" in scene
+    ]
 
 
-def page(scenes: Iterable[Scene], *, book: Path) -> str:
-    """The gallery as a piece of a page in `book`; its thumbnails are written below the folder's `_static`."""
+def render(scenes: Iterable[Scene], *, source: Path) -> str:
+    """Return the gallery as a piece of a page, and write its thumbnails into the folder of the staged site."""
     scenes = list(scenes)
     if not scenes:
         return "<p>No chapter shows a scene yet.</p>\n"
-    menus = []
-    for label, key in FILTERS.items():
-        values = dict.fromkeys(_value(scene, label) for scene in scenes)
-        options = "".join(f'<option value="{html.escape(v)}">{html.escape(v)}</option>' for v in values if v)
-        menus.append(
-            f'<label>{label} <select data-filter="{key}"><option value="">all</option>{options}</select></label>'
-        )
-    items = "\n".join(_item(scene, book) for scene in scenes)
-    return (
-        f'<div class="la-filters" hidden>{"".join(menus)}<output role="status"></output></div>\n'
-        f'<ul class="la-gallery">\n{items}\n</ul>\n<script src="../_static/gallery.js" defer></script>\n'
-    )
+    filters = [
+        {"label": label, "key": key, "values": [*filter(None, dict.fromkeys(scene.value(label) for scene in scenes))]}
+        for label, key in FILTERS.items()
+    ]
+    bundle = {
+        "kind": "gallery",
+        "filters": filters,
+        "cards": [_card(scene) for scene in scenes],
+        "script": f"{UP}_static/gallery.js",
+    }
+    write_assets(bundle, source, UP)
+    return page.render(bundle)
 
 
-def _value(scene: Scene, label: str) -> str:
-    return scene.chapter if label == "Chapter" else scene.facts.get(label, "")
-
-
-def _item(scene: Scene, book: Path) -> str:
-    width, height, address = _thumbnail(scene.picture, book)
-    values = {key: _value(scene, label) for label, key in FILTERS.items()}
-    data = "".join(f' data-{key}="{html.escape(value)}"' for key, value in values.items())
-    title = scene.title or scene.facts.get("Condition") or scene.chapter
-    lines = ((values["dataset"], values["model"]), (values["chapter"], scene.facts.get("Evaluated on", "")))
-    said = (html.escape(", ".join(part for part in line if part)) for line in lines)
-    text = "".join(f"<span>{line}</span>" for line in said if line)
-    return (
-        f'<li{data}><a href="{html.escape(scene.address)}"><img alt="{html.escape(scene.alt)}" width="{width}" '
-        f'height="{height}" loading="lazy" src="../{address}"><strong>{html.escape(title)}</strong>'
-        f"{text}</a></li>"
-    )
-
-
-def _thumbnail(picture: Path, book: Path) -> tuple[int, int, str]:
-    """A small copy of a picture: its size, and its address in the site."""
-    from PIL import Image
-
-    from lossatlas._files import write_whole
-
-    with Image.open(picture) as opened:
-        small = opened.resize((WIDTH, round(WIDTH * opened.height / opened.width)), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, "WEBP", quality=80)
-    address = f"{THUMBNAILS}/{picture.stem}.webp"
-    write_whole(book / address, buffer.getvalue())
-    return *small.size, address
+def _card(scene: Scene) -> dict[str, Any]:
+    (width, height), picture = thumbnail(scene.picture.read_bytes())
+    made = scene.about["made"]
+    lines = ((made.get("Dataset"), made.get("Model")), (scene.chapter, made.get("Evaluated on")))
+    return {
+        "title": scene.about["title"] or made.get("Condition") or scene.chapter,
+        "href": scene.address,
+        "lines": [text for line in lines if (text := ", ".join(filter(None, line)))],
+        "filters": {key: scene.value(label) for label, key in FILTERS.items()},
+        "thumbnail": page.asset(picture, "image/webp", width=width, height=height, alt=scene.about["alt"]),
+    }

@@ -12,19 +12,15 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path, PurePosixPath
 
 from nbformat import NotebookNode
 
+from .viewer import VIEWER, publish_viewer  # noqa: F401
+
 SCENES = PurePosixPath("_static/scenes")
-VIEWER = "vtk-viewer.js"
 FIGURE = re.compile(r'<figure class="la-scene" data-scene="(?P<id>[0-9a-f]{12})".*?</figure>', re.DOTALL)
 STILL = re.compile(r'(?<=src=")data:image/webp;base64,(?P<still>[A-Za-z0-9+/=\s]+)(?=")')
-STYLE = re.compile(r'\.textContent = "(?:[^"\\]|\\.)*"')
-ICONS = re.compile(r"\w+&&\[16,32,96,160,196\]\.forEach\(.{0,300}?\.appendChild\(\w+\)\}\)")
-SCRIPTS = re.compile(r'<script\b[^>]*class="la-[a-z]+"[^>]*>[^<]*</script>\s*')
-OFFERED = re.compile(r'<a download="[^"]*" href="data:[^"]*">[^<]*</a>\s*')
 DATA = re.compile(r'<script\b[^>]*class="la-data"[^>]*>(?P<data>[A-Za-z0-9+/=\s]*)</script>\s*')
 READINGS = re.compile(r'<script\b[^>]*class="la-readings"[^>]*>(?P<readings>[^<]*)</script>\s*')
 
@@ -69,15 +65,6 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
     return found
 
 
-def without_data(notebook: NotebookNode) -> NotebookNode:
-    """A copy of an executed notebook with its pictures, but without what only the site can show (3-D scenes) and what
-    lies beside its pages (files to take away)."""
-    copy = deepcopy(notebook)
-    for data, kind, text in html_outputs(copy):
-        data[kind] = OFFERED.sub("", SCRIPTS.sub("", text))
-    return copy
-
-
 def html_outputs(notebook: NotebookNode) -> Iterator[tuple[dict, str, str]]:
     """Every HTML output: the dict that holds it, its kind there, and the text.
 
@@ -88,27 +75,3 @@ def html_outputs(notebook: NotebookNode) -> Iterator[tuple[dict, str, str]]:
             data = output.get("data", {})
             for kind in [kind for kind in data if kind.endswith("text/html")]:
                 yield data, kind, data[kind] if isinstance(data[kind], str) else "".join(data[kind])
-
-
-def publish_viewer(static: Path | str) -> Path:
-    """Write the VTK.js viewer that ships inside trame-vtk to `static`, once for the whole site.
-
-    trame-vtk holds it as a module inside an HTML page. Here it becomes a plain script, because a page opened
-    from disk may not load modules; inside a function, so that its names stay its own.
-    """
-    from trame_vtk.tools.vtksz2html import HTML_VIEWER_PATH
-
-    from lossatlas._files import write_whole
-
-    page = Path(HTML_VIEWER_PATH).read_text(encoding="utf-8")
-    module = re.search(r'<script type="module">(.*?)</script>', page, re.DOTALL)
-    if not module or "OfflineLocalView" not in module[1]:
-        raise RuntimeError(f"trame-vtk's {Path(HTML_VIEWER_PATH).name} no longer holds the viewer as one module")
-    # It was made to have a page to itself: its icons come from its maker's host, and its style stops scrolling.
-    text = STYLE.sub('.textContent = ""', ICONS.sub("null", module[1]), count=1)
-    for left in ("https://kitware.github.io/vtk-js/icon", "html{overflow"):
-        if left in text:
-            raise RuntimeError(f"trame-vtk's viewer has changed: {left!r} must not get onto the site's pages")
-    path = Path(static, VIEWER)
-    write_whole(path, f'(() => {{\n"use strict";\nconst global = window;\n{text}\n}})();\n'.encode())
-    return path

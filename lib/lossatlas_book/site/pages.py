@@ -10,46 +10,54 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import re
 import shutil
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 NOTEBOOKS = "complete"  # folder of the sources with the notebooks as they were executed
 PREVIEW = "_static/landscape.png"
 DESCRIPTION = 200  # characters of a page's description, about what search engines show
-SCRIPT = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
-HANDLER = re.compile(r'\son[a-z]+="(?P<text>[^"]*)"')
-LOGO = re.compile(r'<a class="navbar-brand logo".*?</a>', re.DOTALL)
-HOME = '<nav aria-label="Front page">'
+TEMPLATES = Path(__file__).parent / "templates"  # in place of the theme's of the same names
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the extension."""
+    app.connect("config-inited", add_templates)
     app.connect("html-page-context", describe)
     app.connect("build-finished", finish, priority=950)  # after everything that writes pages
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def add_templates(app: Sphinx, config: Config) -> None:
+    """Let this extension's templates replace those of the theme."""
+    config.templates_path.append(str(TEMPLATES))
+
+
 def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Add the title, the first sentences and a picture, for previews of links."""
-    words = re.search(r"<p>(.*?)</p>", context.get("body") or "", re.DOTALL)
-    text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", words[1])).split()) if words else app.config.project
+    project = app.config.project
+    words = next(doctree.findall(nodes.paragraph), None) if doctree is not None else None
+    text = " ".join(words.astext().split()) if words is not None else project
     if len(text) > DESCRIPTION:
         text = text[:DESCRIPTION].rpartition(" ")[0] + " …"
-    title = html.unescape(re.sub(r"<[^>]+>", "", context.get("title") or app.config.project))
+    titles = app.env.titles
+    title = titles[pagename].astext() if pagename in titles else html.unescape(context.get("title") or project)
     base = app.config.html_baseurl
-    facts = {
+    properties = {
         "og:title": title,
-        "og:site_name": app.config.project,
+        "og:site_name": project,
         "og:type": "website" if pagename == app.config.root_doc else "article",
         "og:description": text,
         "og:image": f"{base.rstrip('/')}/{PREVIEW}" if base else context["pathto"](PREVIEW, resource=True),
         "og:image:alt": "A loss surface in 3-D, from blue valleys to red ridges",
     }
     tags = [f'<meta name="description" content="{html.escape(text)}"/>']
-    tags += [f'<meta property="{name}" content="{html.escape(value)}"/>' for name, value in facts.items()]
+    tags += [f'<meta property="{name}" content="{html.escape(value)}"/>' for name, value in properties.items()]
     context["metatags"] = "\n".join([context.get("metatags", ""), *tags])
 
 
@@ -68,26 +76,26 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def completed(page: str) -> str:
-    """A page with its policy, its landmarks and the roles of today."""
-    page = page.replace('role="doc-biblioentry"', 'role="listitem"')  # the old one may not be on a list's entry
-    page = LOGO.sub(lambda found: f"{HOME}{found[0]}</nav>", page)
+    """Return a page with its policy, and with a role that is allowed on the entries of a list."""
+    page = page.replace('role="doc-biblioentry"', 'role="listitem"')
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy(page)}"/>'
     return page.replace("<head>", f"<head>\n    {meta}", 1)
 
 
 def policy(page: str) -> str:
-    """The Content Security Policy of a page: its own files, and the scripts inside it by their hashes.
+    """Return the Content Security Policy of a page: its own files, and the scripts inside it by their hashes.
 
     `file:` is for a page that is opened from disk. The styles inside pages are many (scenes, formulas, code); they can
-    ask nobody for anything, because pictures and fonts come from here too.
+    ask nobody for anything, because pictures and fonts come from the site too.
     """
-    inside = [found["text"] for found in SCRIPT.finditer(page) if "src=" not in found["attributes"]]
-    handlers = [html.unescape(found["text"]) for found in HANDLER.finditer(SCRIPT.sub("", page))]
-    hashes = sorted({_hash(text) for text in inside if text.strip()} | {_hash(text) for text in handlers})
+    found = Scripts()
+    found.feed(page)
+    found.close()
+    hashes = sorted({_hash(text) for text in found.texts if text.strip()} | {_hash(text) for text in found.handlers})
     here = "'self' file:"
     rules = {
         "default-src": "'none'",
-        "script-src": " ".join([here, *(["'unsafe-hashes'"] if handlers else []), *hashes]),
+        "script-src": " ".join([here, *(["'unsafe-hashes'"] if found.handlers else []), *hashes]),
         "style-src": f"{here} 'unsafe-inline'",
         "img-src": f"{here} data:",
         "font-src": here,
@@ -96,6 +104,33 @@ def policy(page: str) -> str:
         "base-uri": "'none'",
     }
     return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+class Scripts(HTMLParser):
+    """The scripts inside a page, and the scripts in the attributes of its elements, such as `onclick`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.handlers: list[str] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Note a script without an address, and every handler of an event."""
+        self.handlers += [value or "" for name, value in attributes if name.startswith("on")]
+        if tag == "script" and "src" not in dict(attributes):
+            self._inside = True
+            self.texts.append("")
+
+    def handle_data(self, data: str) -> None:
+        """Collect the text of a script."""
+        if self._inside:
+            self.texts[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note the end of a script."""
+        if tag == "script":
+            self._inside = False
 
 
 def _hash(text: str) -> str:
