@@ -1,4 +1,4 @@
-// The labels of scenes: none is cut off by the edge of its picture, and of two that would overlap one is left out.
+// The labels of scenes: none is cut off by the edge of its picture, and of two that would overlap only one is shown.
 (() => {
   "use strict";
 

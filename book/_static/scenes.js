@@ -1,5 +1,5 @@
-// Brings the book's 3-D scenes to life: when a scene comes near the window, its data and the viewer (once for the
-// page) are loaded, and a view is put over the still picture. Where anything is missing, the picture stays.
+// Makes the book's 3-D scenes live: when a scene comes near the window, its data and the viewer (once for the page)
+// are loaded, and a view covers the still picture. If anything is missing, the picture stays.
 (() => {
   "use strict";
 
@@ -34,13 +34,13 @@
     return Boolean(context);
   }
 
-  function unpack(stage, data) {
+  function unpack(live, data) {
     if (!data?.startsWith("UEsDB")) throw new Error("no scene data"); // how a zip file begins in base64
-    // The viewer would follow the window's size by itself, down to none; `fit` does that with more care.
+    // The viewer would follow the window's size by itself, down to none; `resize` in live_scene.js does that with more care.
     const listen = window.addEventListener;
     window.addEventListener = (kind, ...rest) => kind === "resize" || listen.call(window, kind, ...rest);
     try {
-      window.OfflineLocalView.load(stage, { base64Str: data });
+      window.OfflineLocalView.load(live, { base64Str: data });
     } finally {
       window.addEventListener = listen;
     }
@@ -65,23 +65,22 @@
   }
 
   // Scenes that stand beside each other, or one alone: what holds for all of them, and the controls that change it.
-  function together(figures, bar, number) {
+  function createGroup(figures, bar, number) {
     const abouts = figures.map((figure) => JSON.parse(figure.dataset.about));
-    const [azimuth, elevation, distance, ...target] = abouts[0].view;
-    const view = { azimuth, elevation, distance, target };
-    const state = { view, last: view, linked: true, height: abouts[0].height, tall: 1, at: Infinity, spot: null };
+    const view = abouts[0].camera;
+    const state = { view, last: view, linked: true, scale: abouts[0].scale, stretch: 1, at: Infinity, selected: null };
     const members = new Map(); // of the scenes that have come up
-    const walks = abouts.flatMap((about) => about.walk ?? []);
-    const epochs = walks.every((walk) => walk.name === walks[0].name); // otherwise their steps are counted
-    const times = (walk) => (epochs ? walk.at : walk.at.map((_, step) => step));
+    const paths = abouts.flatMap((about) => about.path ?? []);
+    const epochs = paths.every((path) => path.unit === paths[0].unit); // otherwise their steps are counted
+    const times = (path) => (epochs ? path.values : path.values.map((_, step) => step));
     const group = {
       state,
       change(next) {
-        if ("spot" in next && String(next.spot) === String(state.spot)) return;
+        if ("selected" in next && String(next.selected) === String(state.selected)) return;
         Object.assign(state, next);
-        for (const member of members.values()) "spot" in next ? member.tell() : member.ask();
+        for (const member of members.values()) "selected" in next ? member.showReading() : member.requestDraw();
       },
-      stepOf: ({ walk }) => (walk ? Math.max(0, times(walk).findLastIndex((time) => time <= state.at)) : 0),
+      stepOf: ({ path }) => (path ? Math.max(0, times(path).findLastIndex((time) => time <= state.at)) : 0),
       mark(figure, now, reason = "") {
         figure.dataset.state = now;
         if (reason) figure.dataset.reason = reason;
@@ -94,44 +93,44 @@
     };
 
     const settings = make("div", { className: "la-settings" });
-    if (abouts[0].switch) {
+    if (abouts[0].switchable) {
       const choices = ["log", "linear"].map((value) => {
-        const checked = value === state.height;
-        const input = make("input", { type: "radio", name: `la-height-${number}`, value, checked });
-        input.addEventListener("change", () => group.change({ height: value }));
+        const checked = value === state.scale;
+        const input = make("input", { type: "radio", name: `la-scale-${number}`, value, checked });
+        input.addEventListener("change", () => group.change({ scale: value }));
         return make("label", {}, input, value);
       });
       settings.append(make("fieldset", {}, make("legend", { textContent: "Height" }), ...choices));
     }
-    const tall = make("input", { type: "range", min: -2, max: 1, step: 0.25, value: 0 });
+    const vertical = make("input", { type: "range", min: -2, max: 1, step: 0.25, value: 0 });
     const factor = make("span");
     function stretch() {
-      factor.textContent = `×${Number((2 ** tall.value).toPrecision(2))}`;
-      tall.setAttribute("aria-valuetext", factor.textContent);
-      group.change({ tall: 2 ** tall.value });
+      factor.textContent = `×${Number((2 ** vertical.value).toPrecision(2))}`;
+      vertical.setAttribute("aria-valuetext", factor.textContent);
+      group.change({ stretch: 2 ** vertical.value });
     }
-    tall.addEventListener("input", stretch);
+    vertical.addEventListener("input", stretch);
     stretch();
-    settings.append(make("label", {}, "Vertical scale", tall, factor));
+    settings.append(make("label", {}, "Vertical scale", vertical, factor));
     if (figures.length > 1) {
       const linked = make("input", { type: "checkbox", checked: true });
       linked.addEventListener("change", () => group.change({ linked: linked.checked, view: state.last }));
       settings.append(make("label", {}, linked, "Turn together"));
     }
-    const walker = walks.length ? walkable() : null;
+    const walker = paths.length ? pathControls() : null;
     bar.replaceChildren(settings, ...(walker ? [walker.bar] : []));
     bar.addEventListener("keydown", (event) => event.stopPropagation()); // the theme turns pages with the arrow keys
     function stop() {
       walker?.stop();
     }
 
-    // Paths can be walked: a slider and a button move the balls, and the tubes reach as far as the balls have come.
-    function walkable() {
-      const all = [...new Set(walks.flatMap(times))].sort((a, b) => a - b);
+    // A slider and a button move the balls along their paths; the tubes end at the balls.
+    function pathControls() {
+      const all = [...new Set(paths.flatMap(times))].sort((a, b) => a - b);
       const last = all.length - 1;
-      const says = (walk, step) => (epochs ? walk.says[step] : String(step));
-      const names = new Map(walks.flatMap((walk) => times(walk).map((time, step) => [time, says(walk, step)])));
-      const name = epochs ? walks[0].name : "step";
+      const textOf = (path, step) => (epochs ? path.texts[step] : String(step));
+      const names = new Map(paths.flatMap((path) => times(path).map((time, step) => [time, textOf(path, step)])));
+      const name = epochs ? paths[0].unit : "step";
       const calm = window.matchMedia("(prefers-reduced-motion: reduce)"); // then every press is one step
       const word = () => (calm.matches ? "Next" : "Play");
       const button = make("button", { type: "button", textContent: word(), title: "Follow the path from its start" });
@@ -178,24 +177,24 @@
     return group;
   }
 
-  async function enliven(figure, group) {
+  async function activate(figure, group) {
     const box = figure.querySelector(".la-view");
-    const stage = make("div", { className: "la-live" });
+    const live = make("div", { className: "la-live" });
     try {
       group.mark(figure, "loading");
       await load(new URL(figure.dataset.src, document.baseURI).href);
       await load(VIEWER); // last, because the viewer takes over the page unless it is used at once
-      box.append(stage);
+      box.append(live);
       const [data, readings] = window.laScenes[figure.dataset.scene] ?? [];
-      const renderWindow = unpack(stage, data);
+      const renderWindow = unpack(live, data);
       renderWindow.getInteractor().unbindEvents(); // its keys, wheel and touches would act on the whole page
-      stage.firstElementChild.removeAttribute("tabindex");
-      stage.firstElementChild.style.touchAction = "auto";
+      live.firstElementChild.removeAttribute("tabindex");
+      live.firstElementChild.style.touchAction = "auto";
       const renderer = await shown(renderWindow);
-      group.members.set(figure, window.laLandscape(figure, stage, renderWindow, renderer, readings, group));
+      group.members.set(figure, window.laLiveScene(figure, live, renderWindow, renderer, readings, group));
       group.mark(figure, "live");
     } catch (error) {
-      stage.remove();
+      live.remove();
       throw error;
     }
   }
@@ -210,7 +209,7 @@
       const whole = bar.closest(".la-scene") ?? bar.nextElementSibling; // one scene, or the row below the bar
       const members = figures.filter((figure) => whole?.contains(figure));
       if (!members.length) continue;
-      const group = together(members, bar, groups.size);
+      const group = createGroup(members, bar, groups.size);
       for (const figure of members) {
         groups.set(figure, group);
         group.mark(figure, "still");
@@ -233,7 +232,7 @@
       drawable ??= canDraw();
       if (!drawable) group.mark(figure, "failed", "no WebGL"); // the picture stays
       else if (group.members.has(figure)) group.members.get(figure).wake();
-      else await enliven(figure, group);
+      else await activate(figure, group);
     }
 
     let queue = Promise.resolve(); // one after the other, because the viewer loads into one shared place

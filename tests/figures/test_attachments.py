@@ -82,15 +82,15 @@ def test_a_scene_gives_its_numbers_and_the_heights_that_it_shows(tmp_path):
     pair = {"low": surface(0), "high": surface(8)}
     low, high = scenes.compare(pair, clip=4.0)
     for scene, drawn in ((low, pair["low"]), (high, pair["high"])):
-        files = {download.text: tmp_path / download.name for download in scene.downloads()}
-        for download in scene.downloads():
-            (tmp_path / download.name).write_bytes(download.content)
+        files = {file.text: tmp_path / file.name for file in scene.files()}
+        for file in scene.files():
+            (tmp_path / file.name).write_bytes(file.content)
         with xr.open_dataset(files["Data (NetCDF)"], engine="h5netcdf") as opened:
             np.testing.assert_array_equal(opened.loss, drawn.loss)
         mesh = pv.read(files["ParaView (VTK)"])
         expected = np.log10(np.minimum(drawn.loss, 4.0)).to_numpy()
         np.testing.assert_allclose(mesh.points[:, 2].reshape(9, 9, order="F"), expected, rtol=1e-6)
-        assert scene.downloads() == scene.downloads()  # the same scene, the same files
+        assert scene.files() == scene.files()  # the same scene, the same files
 
 
 def test_the_facts_of_results_are_told_once_each():

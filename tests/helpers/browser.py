@@ -64,7 +64,7 @@ class Visit:
     def shot(self, figure: Locator, *, still: bool = False) -> np.ndarray:
         """A scene as it is to be seen, live or its still picture, as floats (height, width, 3); no labels."""
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        style = ".la-labels, .la-reset, .la-cursor, .la-read { visibility: hidden !important }"
+        style = ".la-labels, .la-reset, .la-cursor, .la-reading { visibility: hidden !important }"
         if still:
             style += ".la-live { visibility: hidden !important } .la-still { opacity: 1 !important }"
         data = figure.locator(".la-view").screenshot(style=style, animations="disabled")

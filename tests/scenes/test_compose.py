@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 
+import html5lib
 import nbformat
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lossatlas import scenes
+from lossatlas.figures import page
 from lossatlas.scenes import renderer
 from lossatlas.scenes.frame import LINES
 from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED
@@ -292,6 +294,7 @@ def test_compared_scenes_share_box_colours_and_camera():
     cameras = [find(index(scene.vtksz())["scene"], "vtkOpenGLCamera") for scene in row]
     assert cameras[0]["properties"] == cameras[1]["properties"]
     assert row._repr_html_().startswith('<div class="la-controls"></div>\n<div class="la-scenes">')
+    assert [one["title"] for one in row._repr_mimebundle_()[page.MEDIA_TYPE]["scenes"]] == ["low", "high"]
     assert row._repr_html_().count("la-controls") == 1
     assert row._repr_html_().count("<figure") == 2
 
@@ -342,7 +345,7 @@ def test_wrong_arguments_are_named():
 
 def test_red_is_high_and_blue_is_low():
     scene = scenes.scene(surface(lambda a, b: 5 + a, points=5), height="linear", contours=0)
-    shot = picture(renderer.picture(scene.parts))
+    shot = picture(renderer.still(scene.parts))
     places = np.array([[0.45, 0, BOX_HEIGHT * 0.95], [-0.45, 0, BOX_HEIGHT * 0.05]])
     (high_x, high_y), (low_x, low_y) = (renderer.project(places) * shot.shape[1::-1]).astype(int)
     red, _, blue = shot[high_y, high_x]
@@ -353,10 +356,10 @@ def test_red_is_high_and_blue_is_low():
 
 def test_the_picture_is_transparent_around_the_scene():
     scene = scenes.scene(surface(bowl))
-    shot = np.asarray(Image.open(io.BytesIO(renderer.picture(scene.parts))))
+    shot = np.asarray(Image.open(io.BytesIO(renderer.still(scene.parts))))
     assert (shot[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
     assert (shot[..., 3] == 255).mean() > 0.15
-    on_black, on_white = picture(renderer.picture(scene.parts), "black"), picture(renderer.picture(scene.parts))
+    on_black, on_white = picture(renderer.still(scene.parts), "black"), picture(renderer.still(scene.parts))
     inside = shot[..., 3] == 255
     np.testing.assert_array_equal(on_black[inside], on_white[inside])
 
@@ -385,7 +388,7 @@ def test_the_plotter_is_a_pyvista_plotter_with_the_texts():
     assert {"α", "β", "loss", "−1", "0", "1"} <= set(texts)
     drawn.close()
     shot = picture(scene.screenshot())
-    bare = picture(renderer.picture(scene.parts))
+    bare = picture(renderer.still(scene.parts))
     assert shot.shape == bare.shape
     assert np.abs(shot - bare).max() > 100
 
@@ -448,10 +451,8 @@ def test_the_scene_for_the_page_is_small_and_always_the_same():
 
 def test_even_a_rough_surface_with_its_readings_is_a_small_file():
     rough = surface(lambda a, b: np.random.default_rng(0).random(a.shape), points=51)
-    html = scenes.scene(rough.assign(accuracy=rough.loss), height="linear", resolution=101)._repr_html_()
-    packed = re.search(r'class="la-data">([^<]+)</script>', html)[1]
-    readings = re.search(r'class="la-readings">([^<]+)</script>', html)[1]
-    assert len(packed) + len(readings) < 400_000  # noise; the roughest surface of the book takes 330 thousand
+    bundle = scenes.scene(rough.assign(accuracy=rough.loss), height="linear", resolution=101).bundle()
+    assert len(page.content(bundle["script"])) < 400_000  # noise; the roughest surface of the book takes 330 thousand
 
 
 @pytest.mark.parametrize("waves", [0.5, 4])
@@ -497,29 +498,42 @@ def test_object_ids_of_different_scenes_never_meet():
     assert not first & second
 
 
-def test_the_html_carries_picture_data_labels_and_words():
+def script_of(bundle: dict) -> tuple[str, str, dict]:
+    """What the script of a scene hands to the page: the id, the 3-D data in base64, the readings."""
+    text = page.content(bundle["script"]).decode()
+    found = re.fullmatch(r'\(window\.laScenes \?\?= \{\}\)\["([0-9a-f]+)"\] = (\[.*\]);\n', text)
+    return found[1], *json.loads(found[2])
+
+
+def test_the_bundle_carries_picture_data_labels_and_words():
     scene = scenes.scene(surface(bowl, points=11), title='a < b & "c"', height="linear", clip=2.0)
-    html = scene._repr_html_()
-    assert html == scene._repr_html_()
-    assert re.match(r'<figure class="la-scene" data-scene="[0-9a-f]{12}"', html)
-    still = base64.b64decode(re.search(r'src="data:image/webp;base64,([^"]+)"', html)[1])
-    assert Image.open(io.BytesIO(still)).size == tuple(round(side * renderer.PIXEL_RATIO) for side in renderer.SIZE)
-    data = re.search(r'class="la-data">([^<]+)</script>', html)[1]
-    assert base64.b64decode(data) == scene.vtksz()
-    assert "<strong>a &lt; b &amp; &quot;c&quot;.</strong>" in html
-    alt = re.search(r'alt="([^"]+)"', html)[1]
-    assert "lowest 0.1 at α = 0, β = 0" in alt
-    assert "highest 5.1 at α = −1, β = −1" in alt
-    assert "Cut flat at 2" in alt
-    assert html.count('data-axis="x"') == 6  # five ticks and the name
-    assert 'class="la-clip"' in html
-    assert "la-clip" not in scenes.scene(surface(bowl))._repr_html_()
-    readings = json.loads(re.search(r'class="la-readings">([^<]+)</script>', html)[1])
+    outputs = scene._repr_mimebundle_()
+    whole = json.loads(json.dumps(outputs[page.MEDIA_TYPE]))
+    assert set(outputs) == {"text/html", page.MEDIA_TYPE} and (whole["kind"], whole["row"]) == ("scenes", False)
+    assert outputs["text/html"] == page.render(whole) == scene._repr_html_()
+    (bundle,) = whole["scenes"]
+    still = Image.open(io.BytesIO(page.content(bundle["still"])))
+    assert still.format == "WEBP" and still.size == tuple(round(side * renderer.PIXEL_RATIO) for side in renderer.SIZE)
+    identity, data, readings = script_of(bundle)
+    assert identity == bundle["id"] and base64.b64decode(data) == scene.vtksz()
     found = np.frombuffer(base64.b64decode(readings["values"]["loss"]), np.float32).reshape(11, 11)
     np.testing.assert_allclose(found, surface(bowl, points=11).loss, rtol=1e-6)
     assert readings["alpha"] == pytest.approx(np.linspace(-1, 1, 11))
-    other = scenes.scene(surface(bowl, points=11), title="other", height="linear", clip=2.0)
-    assert other._repr_html_()[:60] != html[:60]
+    root = html5lib.parseFragment(outputs["text/html"], namespaceHTMLElements=False)
+    figure = root.find("figure")
+    assert figure.find("figcaption/strong").text == 'a < b & "c".'
+    alt = figure.find("div/img").get("alt")
+    assert "lowest 0.1 at α = 0, β = 0" in alt
+    assert "highest 5.1 at α = −1, β = −1" in alt
+    assert "Cut flat at 2" in alt
+    spans = figure.findall("div/div[@class='la-labels']/span")
+    assert sum(one.get("data-axis") == "x" for one in spans) == 6  # five ticks and the name
+    assert {one.get("data-scale") for one in spans if one.get("hidden") is not None} == {"log"}
+    assert json.loads(figure.get("data-about")) == bundle["about"]
+    assert bundle["bar"]["clipped"] == CLIPPED and figure.find("div/span[@class='la-clip']") is not None
+    assert scenes.scene(surface(bowl)).bundle()["bar"]["clipped"] is None
+    other = scenes.scene(surface(bowl, points=11), title="other", height="linear", clip=2.0).bundle()
+    assert other["id"] != bundle["id"] and other["script"] != bundle["script"]
 
 
 def notebook_with(*outputs):
@@ -556,10 +570,7 @@ def test_published_scenes_are_files_and_the_page_refers_to_them(tmp_path):
     expected = {f"{name}.{kind}" for name in ids for kind in ("webp", "js")}
     assert {file.name for file in folder.iterdir()} == expected
     script = (folder / f"{ids[0]}.js").read_text()
-    packed = re.fullmatch(r'\(window\.laScenes \?\?= \{\}\)\["([0-9a-f]+)"\] = \["(.*)", (\{.*\})\];\n', script)
-    assert list(json.loads(packed[3])["values"]) == ["loss"]
-    assert packed[1] == ids[0]
-    assert base64.b64decode(packed[2]) == scene.vtksz()
+    assert script.encode() == page.content(scene.bundle()["script"])
     assert Image.open(folder / f"{ids[0]}.webp").format == "WEBP"
     # Once more: nothing is left to do, and nothing changes.
     before = json.dumps(notebook)
@@ -605,6 +616,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess:
 DRAW = """
 import numpy as np, xarray as xr
 from lossatlas import scenes
+from lossatlas.figures import page
 axis = np.linspace(-1, 1, 5)
 data = xr.Dataset({"loss": (("alpha", "beta"), 1 + axis[:, None] ** 2 + axis**2)}, {"alpha": axis, "beta": axis})
 scene = scenes.scene(data, resolution=9)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 
+import html5lib
 import numpy as np
 import pytest
 import xarray as xr
@@ -46,10 +46,10 @@ def yellow(shot: np.ndarray) -> np.ndarray:
 
 
 def test_the_page_carries_where_each_step_is(walked: scenes.Scene):
-    text = re.search(r'data-about="([^"]+)"', walked._repr_html_())[1].replace("&quot;", '"')
-    about = json.loads(text)
-    data = about["walk"]
-    assert data["name"] == "epoch" and data["says"] == ["0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5"]
+    about = json.loads(html5lib.parseFragment(walked._repr_html_(), namespaceHTMLElements=False)[0].get("data-about"))
+    assert about == walked.bundle()["about"]
+    data = about["path"]
+    assert data["unit"] == "epoch" and data["texts"] == ["0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5"]
     found = np.array(data["points"])
     np.testing.assert_allclose(found[:, 0], path().alpha / 2, atol=1e-3)  # the box is half as wide as the grid
     np.testing.assert_allclose(found[:, 1], path().beta / 2, atol=1e-3)
@@ -58,7 +58,7 @@ def test_the_page_carries_where_each_step_is(walked: scenes.Scene):
     np.testing.assert_allclose(ball.center, found[-1], atol=2e-3)
     tube = walked.parts[at_tube].mesh
     rings = tube.points.reshape(-1, 8, 3).mean(axis=1)  # the middle of each ring is a point of the path
-    np.testing.assert_allclose(rings[:: about["path"]["rings"]], found, atol=1e-3)
+    np.testing.assert_allclose(rings[:: about["tube"]["rings"]], found, atol=1e-3)
 
 
 def test_the_slider_moves_the_ball_and_the_path_ends_there(browser: Browser, address: str, walked: scenes.Scene):
@@ -77,7 +77,7 @@ def test_the_slider_moves_the_ball_and_the_path_ends_there(browser: Browser, add
             spots = yellow(shot)
             lengths.append(len(spots))
             # The ball is where the picture's own projection puts the step, and nothing yellow lies at the end.
-            at, end = project(walked.track.points[[step, -1]])
+            at, end = project(walked.path.points[[step, -1]])
             apart = np.linalg.norm((spots - at) * np.array(SIZE), axis=1)
             assert (apart < 9).sum() > 30, step
             assert np.linalg.norm((spots - end) * np.array(SIZE), axis=1).min() > 9, step
@@ -126,7 +126,7 @@ def test_only_a_scene_with_a_path_has_controls_and_none_without_webgl(
         figure = seen.scene(seen.page.locator(".la-scene").first, state="failed")
         assert not figure.locator(".la-walk").is_visible()
         reach = np.ptp(yellow(seen.shot(figure)), axis=0)  # the picture shows the whole path
-        np.testing.assert_allclose(reach, np.ptp(project(walked.track.points), axis=0), atol=0.06)
+        np.testing.assert_allclose(reach, np.ptp(project(walked.path.points), axis=0), atol=0.06)
         assert seen.problems == []
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from lossatlas._files import written_whole
-from lossatlas.figures.attachments import Download, data_file
+from lossatlas.figures import page
+from lossatlas.figures.attachments import Attachment, data_file
+from lossatlas.figures.page import Bundle
+from lossatlas.figures.provenance import how_made
 from lossatlas.scenes import captions, renderer, web
 from lossatlas.scenes.frame import Frame, Grid, contour_levels, faces, legible_contours, surface_parts, touching, walls
-from lossatlas.scenes.path import Track, track_parts
 from lossatlas.scenes.renderer import Label, Part
+from lossatlas.scenes.trajectories import PathOnSurface, path_parts
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -27,7 +30,7 @@ READINGS = ("loss", "accuracy")  # read out at a point, beside what is drawn
 
 @dataclass(frozen=True)
 class Scene:
-    """A surface in 3-D: on a page through `_repr_html_`, in a window through `.plotter(off_screen=False).show()`."""
+    """A surface in 3-D: on a page as the value of a cell, in a window through `.plotter(off_screen=False).show()`."""
 
     title: str
     alt: str
@@ -36,39 +39,68 @@ class Scene:
     clipped: float  # share of the grid's points that lie above the clip
     parts: tuple[Part, ...] = field(repr=False)
     labels: tuple[Label, ...] = field(repr=False)
-    other_ticks: tuple[Label, ...] = field(repr=False)  # of the height, were it linear instead of log, or the reverse
+    other_ticks: tuple[Label, ...] = field(repr=False)  # of the height on the other scale, log or linear
     levels: tuple[float, ...] = field(repr=False)  # of the contour lines, as shares of the box
     axes: tuple[np.ndarray, np.ndarray] = field(repr=False)  # alphas and betas of the grid
-    readings: Mapping[str, np.ndarray] = field(repr=False)  # (n_alpha, n_beta): what can be read out at its points
-    track: Track | None = field(default=None, repr=False)  # of a path that can be walked
-    data: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False)  # what it was made from, by name
-    export_options: Mapping = field(default_factory=dict, repr=False)  # of `export`, for the same heights
+    readings: Mapping[str, np.ndarray] = field(repr=False)  # (n_alpha, n_beta): values to be read out at its points
+    path: PathOnSurface | None = field(default=None, repr=False)  # if a page can walk along it
+    data: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False)  # the surface and the path
+    export_options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of `export`, for the same heights
 
     def plotter(self, *, off_screen: bool = True) -> pv.Plotter:
-        """A PyVista plotter with everything in it, to be changed, shown, saved.
+        """Return a PyVista plotter with everything in it, to be changed, shown and saved.
 
         With `off_screen=False` its `.show()` opens a window, which needs a display.
         """
         return renderer.plotter(self.parts, self.labels, off_screen=off_screen)
 
     def screenshot(self) -> bytes:
-        """The picture with its labels as PNG, the background transparent."""
-        return renderer.picture(self.parts, self.labels)
+        """Return the picture with its labels as PNG on a transparent background."""
+        return renderer.still(self.parts, self.labels)
 
     def vtksz(self) -> bytes:
-        """The scene for VTK.js viewers. The same scene gives the same bytes."""
+        """Return the scene for VTK.js viewers. The same scene gives the same bytes."""
         return web.vtksz(self.parts)
 
-    def downloads(self) -> list[Download]:
-        """The files that a page offers below it: the numbers as NetCDF, and the surface for ParaView."""
+    def files(self) -> list[Attachment]:
+        """Return the files offered below the scene: its numbers as NetCDF, and the surface for ParaView."""
         name = self.title or self.caption
         with tempfile.TemporaryDirectory() as folder:
             vts = export(self.data["surface"], Path(folder, "surface.vts"), **self.export_options).read_bytes()
         numbers = data_file({name: [one] for name, one in self.data.items()}, name=name)
-        return [numbers, Download(f"{Path(numbers.name).stem}.vts", "ParaView (VTK)", vts)]
+        return [numbers, Attachment(f"{Path(numbers.name).stem}.vts", "ParaView (VTK)", vts)]
+
+    def bundle(self) -> Bundle:
+        """Return everything that a page needs to show the scene, as plain data (see `lossatlas.figures.page`)."""
+        frame, (width, height) = self.frame, renderer.SIZE
+        labels = web.placed_labels(self.labels, self.other_ticks, scale=frame.scale, other_scale=frame.other_scale)
+        name = next(label.text for label in self.labels if label.axis == "z" and label.name)
+        about = web.about(frame, self.parts, switchable=bool(self.other_ticks), levels=self.levels, path=self.path)
+        shown: Bundle = {
+            "title": self.title,
+            "alt": self.alt,
+            "caption": self.caption,
+            "about": about,
+            "labels": labels,
+            "bar": web.colour_bar(labels, name=name, clipped=self.clipped > 0),
+        }
+        data, readings = self.vtksz(), web.readings(*self.axes, self.readings)
+        identity = page.digest([shown, page.digest(data), readings])
+        still = renderer.still(self.parts, media="WEBP")
+        return {
+            "id": identity,
+            **shown,
+            "still": page.asset(still, "image/webp", width=width, height=height),
+            "script": page.asset(web.data_script(identity, data, readings), "text/javascript"),
+            "files": [file.asset() for file in self.files()],
+            "made": how_made(self.data.values()),
+        }
 
     def _repr_html_(self) -> str:
-        return web.figure(self)
+        return page.render(_scenes([self]))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return page.mimebundle(_scenes([self]))
 
 
 class SceneRow(tuple[Scene, ...]):
@@ -77,7 +109,15 @@ class SceneRow(tuple[Scene, ...]):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        return web.row(self)
+        return page.render(_scenes(self, row=True))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return page.mimebundle(_scenes(self, row=True))
+
+
+def _scenes(shown: Sequence[Scene], *, row: bool = False) -> Bundle:
+    """Return scenes as one bundle of a page."""
+    return {"kind": "scenes", "row": row, "scenes": [one.bundle() for one in shown]}
 
 
 def scene(
@@ -198,11 +238,11 @@ def _scene(
 ) -> Scene:
     labels = captions.labels(grid, frame)
     parts = surface_parts(grid, frame, contours=contours, resolution=resolution)
-    steps, outside, track = 0, 0, None
+    steps, outside, on_surface = 0, 0, None
     if path is not None:
         if missing := {"alpha", "beta"} - set(path.variables):
             raise ValueError(f"path has no {' and no '.join(sorted(missing))}; it has {list(path.variables)}")
-        drawn, track, outside = track_parts(grid, frame, path, resolution=resolution)
+        drawn, on_surface, outside = path_parts(grid, frame, path, resolution=resolution)
         parts += drawn
         steps = path["alpha"].size
     other = frame.switched()
@@ -226,7 +266,7 @@ def _scene(
         levels=tuple((contour_levels(frame, contours) - frame.low) / (frame.high - frame.low)),
         axes=(grid.alphas, grid.betas),
         readings={name: np.asarray(values.transpose("alpha", "beta"), dtype=float) for name, values in both.items()},
-        track=track,
+        path=on_surface,
         data={"surface": surface} if path is None else {"surface": surface, "path": path},
         export_options={
             "variable": grid.name,

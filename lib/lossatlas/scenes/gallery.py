@@ -1,15 +1,16 @@
-"""Landscapes as thumbnails that lead somewhere."""
+"""A gallery: surfaces as thumbnails that lead somewhere."""
 
 from __future__ import annotations
 
-import base64
-import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import xarray as xr
 
+from lossatlas.figures import page
+from lossatlas.figures.page import Bundle
 from lossatlas.scenes import renderer
 from lossatlas.scenes.compose import scene
 
@@ -18,7 +19,7 @@ WIDTH = 360  # pixels of a thumbnail
 
 @dataclass(frozen=True)
 class Card:
-    """One landscape: what it is called, where a click leads, and a line about it."""
+    """One surface of a gallery: its title, where a click leads, and a line about it."""
 
     title: str
     href: str
@@ -32,36 +33,41 @@ class Gallery:
 
     cards: tuple[Card, ...]
 
+    def bundle(self) -> Bundle:
+        """Return the gallery as plain data (see `lossatlas.figures.page`)."""
+        return {"kind": "gallery", "filters": [], "cards": [_card(card) for card in self.cards]}
+
     def _repr_html_(self) -> str:
-        items = "\n".join(_item(card) for card in self.cards)
-        return f'<ul class="la-gallery">\n{items}\n</ul>\n'
+        return page.render(self.bundle())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return page.mimebundle(self.bundle())
 
 
 def gallery(cards: Sequence[Card]) -> Gallery:
-    """Cards as a gallery. Raises ValueError where there are none."""
+    """Return cards as a gallery. Raises ValueError if there are none."""
     if not cards:
         raise ValueError("cards: empty; expected at least one")
     return Gallery(tuple(cards))
 
 
-def _item(card: Card) -> str:
+def _card(card: Card) -> Bundle:
     shown = scene(card.surface, title=card.title)
-    size, picture = thumbnail(renderer.picture(shown.parts, pixel_ratio=1.0))
-    data = base64.b64encode(picture).decode()
-    text = f"<span>{html.escape(card.text)}</span>" if card.text else ""
-    return (
-        f'<li><a href="{html.escape(card.href)}"><img alt="{html.escape(shown.alt)}" width="{size[0]}" '
-        f'height="{size[1]}" loading="lazy" src="data:image/webp;base64,{data}">'
-        f"<strong>{html.escape(card.title)}</strong>{text}</a></li>"
-    )
+    return {
+        "title": card.title,
+        "href": card.href,
+        "lines": [card.text] if card.text else [],
+        "filters": {},
+        "thumbnail": thumbnail(renderer.still(shown.parts, pixel_ratio=1.0), alt=shown.alt),
+    }
 
 
-def thumbnail(picture: bytes) -> tuple[tuple[int, int], bytes]:
-    """Return the size of a small copy of a picture and the copy, as WebP."""
+def thumbnail(picture: bytes, *, alt: str) -> Bundle:
+    """Return a small copy of a picture as an asset of a bundle, in WebP."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(picture))
-    image = image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.LANCZOS)
+    small = image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=4)
-    return image.size, buffer.getvalue()
+    small.save(buffer, "WEBP", quality=80, method=4)
+    return page.asset(buffer.getvalue(), "image/webp", width=small.width, height=small.height, alt=alt)

@@ -29,6 +29,8 @@ SIZE = (700, 520)  # of the picture, in CSS pixels
 PIXEL_RATIO = 1.75  # pixels of the picture for one CSS pixel
 TARGET = (0.0, 0.0, 0.2)  # the point that the camera looks at
 AZIMUTH, ELEVATION, DISTANCE = -58.0, 36.0, 2.8  # of the camera: degrees, degrees, sides of the box
+TICK_ANCHOR, NAME_ANCHOR = 0.56, 0.66  # labels of alpha and beta: sides of the box from its middle
+HEIGHT_ANCHOR = 1.05  # labels of the height: their distance from the middle, as a multiple of that of the box's edge
 VIEW_ANGLE = 30.0  # degrees; the viewer on a page supports no other
 # Direction in the camera's own frame (right, up, towards the viewer) and intensity of each light.
 LIGHTS = (((0.0, 0.1, 1.0), 0.55), ((-0.8, 0.9, 0.5), 0.5), ((0.9, 0.3, 0.4), 0.25))
@@ -126,14 +128,14 @@ def project(points: np.ndarray) -> np.ndarray:
 def anchor(label: Label) -> np.ndarray:
     """Return the point at which a label stands: outside the box's nearest edge (x, y) or leftmost edge (z)."""
     eye = np.sign(camera_axes()[0])
-    out = 0.66 if label.name else 0.56
+    out = NAME_ANCHOR if label.name else TICK_ANCHOR
     if label.axis == "x":
         return np.array([label.at, eye[1] * out, 0.0])
     if label.axis == "y":
         return np.array([eye[0] * out, label.at, 0.0])
     corners = np.array([[x, y, label.at] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
     left = corners[np.argmin(project(corners)[:, 0])]
-    return left * [1.05, 1.05, 1.0]
+    return left * [HEIGHT_ANCHOR, HEIGHT_ANCHOR, 1.0]
 
 
 def plotter(parts: Sequence[Part], labels: Sequence[Label] = (), *, off_screen: bool = True) -> pv.Plotter:
@@ -192,10 +194,10 @@ def add_labels(renderer: Any, labels: Sequence[Label], *, pixel_ratio: float) ->
         renderer.AddViewProp(text)
 
 
-def picture(
+def still(
     parts: Sequence[Part], labels: Sequence[Label] = (), *, pixel_ratio: float = PIXEL_RATIO, media: str = "PNG"
 ) -> bytes:
-    """Draw the scene on a transparent background and return the picture as PNG or WEBP.
+    """Draw the scene on a transparent background and return the still picture as PNG or WEBP.
 
     Parameters
     ----------

@@ -22,7 +22,6 @@ SCENES = PurePosixPath("_static/scenes")
 FIGURE = re.compile(r'<figure class="la-scene" data-scene="(?P<id>[0-9a-f]{12})".*?</figure>', re.DOTALL)
 STILL = re.compile(r'(?<=src=")data:image/webp;base64,(?P<still>[A-Za-z0-9+/=\s]+)(?=")')
 DATA = re.compile(r'<script\b[^>]*class="la-data"[^>]*>(?P<data>[A-Za-z0-9+/=\s]*)</script>\s*')
-READINGS = re.compile(r'<script\b[^>]*class="la-readings"[^>]*>(?P<readings>[^<]*)</script>\s*')
 
 
 def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> list[str]:
@@ -42,23 +41,21 @@ def publish_scenes(notebook: NotebookNode, source: Path | str, *, page: str) -> 
 
     def publish(match: re.Match[str]) -> str:
         identity, html = match["id"], match[0]
-        still, data, readings = STILL.search(html), DATA.search(html), READINGS.search(html)
-        if not still or not data or not readings:
-            raise ValueError(f"{page}: scene {identity} does not carry a picture, 3-D data and readings inside")
+        still, data = STILL.search(html), DATA.search(html)
+        if not still or not data:
+            raise ValueError(f"{page}: scene {identity} does not carry a picture and 3-D data inside")
         base = Path(source, SCENES, identity)
-        packed = "".join(data["data"].split())
         try:
             picture = base64.b64decode(still["still"])
-            base64.b64decode(packed, validate=True)
+            script = base64.b64decode("".join(data["data"].split()), validate=True)
         except binascii.Error as error:
             raise ValueError(f"{page}: scene {identity} is damaged: {error}") from None
         write_whole(base.with_suffix(".webp"), picture)
-        script = f'(window.laScenes ??= {{}})["{identity}"] = ["{packed}", {readings["readings"]}];\n'
-        write_whole(base.with_suffix(".js"), script.encode())
+        write_whole(base.with_suffix(".js"), script)
         found.append(identity)
         html = STILL.sub(f"{up}{SCENES}/{identity}.webp", html, count=1)
         html = html.replace("<figure ", f'<figure data-src="{up}{SCENES}/{identity}.js" ', 1)
-        return READINGS.sub("", DATA.sub("", html, count=1), count=1)
+        return DATA.sub("", html, count=1)
 
     for data, kind, text in html_outputs(notebook):
         data[kind] = FIGURE.sub(publish, text)

@@ -1,4 +1,4 @@
-"""Landscapes beside each other in a real browser: linked cameras, the height's scale, the readout, the keyboard."""
+"""Scenes beside each other in a real browser: linked cameras, the scale of the height, readings, the keyboard."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_the_height_switches_to_what_the_surface_is_there(browser: Browser, addr
         assert ticks.all_text_contents() == [x.text for x in linear.labels if x.axis == "z" and not x.name]
         bar = first.locator(".la-scale span:not([hidden])")
         assert bar.all_text_contents() == ticks.all_text_contents()
-        assert "linear" in first.locator(".la-words").evaluate("one => getComputedStyle(one, '::after').content")
+        assert "linear" in first.locator(".la-caption").evaluate("one => getComputedStyle(one, '::after').content")
         changed = seen.shot(first)
         assert difference(changed, start) > 4
         seen.page.get_by_role("radio", name="log").check()
@@ -237,7 +237,7 @@ def test_what_is_under_the_pointer_is_read_out_in_every_scene(browser: Browser, 
             for figure, data in ((first, surface(bowl)), (second, surface(wall))):
                 point = data.isel(alpha=i, beta=j)
                 said = re.fullmatch(
-                    r"α (\S+), β (\S+): loss (\S+), accuracy (\S+)", figure.locator(".la-read").text_content()
+                    r"α (\S+), β (\S+): loss (\S+), accuracy (\S+)", figure.locator(".la-reading").text_content()
                 )
                 found = [float(text.replace("−", "-")) for text in said.groups()]
                 assert found == pytest.approx(
@@ -247,7 +247,7 @@ def test_what_is_under_the_pointer_is_read_out_in_every_scene(browser: Browser, 
             assert at["x"] + at["width"] / 2 - box["x"] == pytest.approx(left * box["width"], abs=2)
             assert at["y"] + at["height"] / 2 - box["y"] == pytest.approx(top * box["height"], abs=2)
         seen.page.mouse.move(5, 5)
-        assert first.locator(".la-read").text_content() == ""
+        assert first.locator(".la-reading").text_content() == ""
         assert not first.locator(".la-cursor").is_visible()
 
 

@@ -1,6 +1,6 @@
-"""A training path on a surface: a tube just above it, a ball at its end, and where every step lies.
+"""A training path on a surface: a tube just above it, a ball at its end, and the place of every step.
 
-The tube's rings follow the path, so that a viewer can draw it up to a step.
+The rings of the tube follow the path, so that a viewer can draw it up to a step.
 """
 
 from __future__ import annotations
@@ -20,61 +20,69 @@ if TYPE_CHECKING:
     import pyvista as pv
 
 COLOUR = "#ffd21f"
-BETWEEN = 8  # rings from one step to the next, so that the tube follows the surface
+RINGS = 8  # from one step to the next, so that the tube follows the surface
 SIDES = 8
-RADIUS, BALL = 0.005, 0.014
+RADIUS, BALL_RADIUS = 0.005, 0.014
 LIFT = 0.006  # above the surface
 TUBE, END = "path", "end of the path"  # roles of the parts
 
 
 @dataclass(frozen=True)
-class Track:
-    """What it takes to walk a path: ``points`` (steps, 3) in the box, and the epoch (or step, ``name``) of each."""
+class PathOnSurface:
+    """The steps of a path that lies on the grid from beginning to end.
+
+    `points` (steps, 3) are places in the box; `values` holds the epoch of each step, or its number, as `unit` says.
+    """
 
     points: np.ndarray
-    name: str
-    at: tuple[float, ...]
+    unit: str
+    values: tuple[float, ...]
 
 
-def track_parts(grid: Grid, frame: Frame, path: xr.Dataset, *, resolution: int) -> tuple[list[Part], Track | None, int]:
-    """The parts of a path, how to walk it (None where it leaves the grid or stands still), and how many steps lie off
-    the grid."""
+def path_parts(
+    grid: Grid, frame: Frame, path: xr.Dataset, *, resolution: int
+) -> tuple[list[Part], PathOnSurface | None, int]:
+    """Return the parts of a path, its steps in the box, and the number of steps that lie off the grid.
+
+    The steps are None if the path leaves the grid or stands still.
+    """
     steps = np.stack([np.asarray(path[axis], dtype=float) for axis in ("alpha", "beta")], axis=1)
     alphas, betas, heights, _ = interpolate(grid, frame, resolution)
     height = RegularGridInterpolator((alphas, betas), heights, bounds_error=False)
-    fine = np.arange((len(steps) - 1) * BETWEEN + 1) / BETWEEN
+    fine = np.arange((len(steps) - 1) * RINGS + 1) / RINGS
     dense = np.stack([np.interp(fine, np.arange(len(steps)), axis) for axis in steps.T], axis=1)
     above = height(dense)
     inside = np.isfinite(above)
     points = frame.to_box(*dense.T, np.where(inside, above, frame.low)) + np.array([0, 0, LIFT])
     runs = np.split(np.arange(len(points)), np.flatnonzero(np.diff(inside)) + 1)
     parts = [tube(points[run]) for run in runs if inside[run[0]] and len(run) > 1 and np.ptp(points[run], axis=0).any()]
-    track = None
+    on_surface = None
     if parts and inside.all():
-        name = "epoch" if "epoch" in path.variables else "step"
-        at = path[name].to_numpy() if name in path.variables else np.arange(len(steps))
-        track = Track(points[::BETWEEN], name, tuple(float(value) for value in at))
+        unit = "epoch" if "epoch" in path.variables else "step"
+        values = path[unit].to_numpy() if unit in path.variables else np.arange(len(steps))
+        on_surface = PathOnSurface(points[::RINGS], unit, tuple(float(value) for value in values))
     if inside[-1]:
         parts.append(Part(_ball(points[-1]), {"color": COLOUR} | SHADED, END))
-    return parts, track, int((~inside[::BETWEEN]).sum())
+    return parts, on_surface, int((~inside[::RINGS]).sum())
 
 
 def _ball(centre: np.ndarray) -> pv.PolyData:
     import pyvista as pv
 
-    mesh = as_strips(pv.Sphere(radius=BALL, center=centre))
+    mesh = as_strips(pv.Sphere(radius=BALL_RADIUS, center=centre))
     mesh.points = rounded(mesh.points, 12)
     return mesh
 
 
 def tube(points: np.ndarray) -> Part:
-    """A ring of points around each point (n, 3) of a line, joined lengthwise by one strip a side."""
+    """Return a tube along a line of points (n, 3): a ring around each, joined lengthwise by one strip a side."""
     import pyvista as pv
 
     forward = np.gradient(points, axis=0)
     lengths = np.linalg.norm(forward, axis=1)
     known = np.flatnonzero(lengths)
-    forward = forward[known[np.argmin(abs(np.arange(len(points))[:, None] - known), axis=1)]]  # where it stands still
+    # A point at which the line stands still takes the direction of the nearest point at which it moves.
+    forward = forward[known[np.argmin(abs(np.arange(len(points))[:, None] - known), axis=1)]]
     forward /= np.linalg.norm(forward, axis=1, keepdims=True)
     side = np.cross(forward[0], np.eye(3)[np.argmin(abs(forward[0]))])
     sides = []
@@ -87,8 +95,8 @@ def tube(points: np.ndarray) -> Part:
     across = np.stack([sides, np.cross(forward, sides)], axis=1)
     angles = np.arange(SIDES) * 2 * np.pi / SIDES
     rings = points[:, None] + RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=1) @ across
-    number = np.arange(len(points) * SIDES).reshape(-1, SIDES)
-    along = [np.stack([number[:, k], number[:, k - 1]], axis=1).ravel() for k in range(SIDES)]
+    numbers = np.arange(len(points) * SIDES).reshape(-1, SIDES)
+    along = [np.stack([numbers[:, k], numbers[:, k - 1]], axis=1).ravel() for k in range(SIDES)]
     cells = np.concatenate([np.append(len(one), one) for one in along])
     mesh = pv.PolyData(rounded(rings.reshape(-1, 3), 12), strips=cells)
     return Part(mesh, {"color": COLOUR, "lighting": False}, TUBE)

@@ -1,11 +1,12 @@
-// The meshes of a scene at the logarithmic or the linear height, its path up to a step, and the values at its points.
+// The meshes of a scene with its height on the logarithmic or the linear scale, its path up to a step, and the
+// values at its points.
 (() => {
   "use strict";
 
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-  // A number for people, with three digits.
-  function say(value) {
+  // A number in words, with three digits, as in lossatlas._text.
+  function numberText(value) {
     if (!Number.isFinite(value)) return "not finite";
     const [factor, power] = value.toExponential(2).split("e").map(Number);
     const grouped = { maximumSignificantDigits: 3, useGrouping: "min2" }; // 1230, 12,300
@@ -13,7 +14,7 @@
     return text.replaceAll("-", "−");
   }
 
-  // Which of the values is nearest to one.
+  // The index of the value nearest to one.
   function nearest(values, value) {
     return values.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(values[best] - value) ? i : best), 0);
   }
@@ -30,8 +31,8 @@
     return [low, (value - axis[low]) / (axis[high] - axis[low])];
   }
 
-  // Unit normals of a surface that is made of triangle strips and seen from above.
-  function shade(points, strips) {
+  // Unit normals of a surface made of triangle strips, pointing upwards.
+  function normalsOf(points, strips) {
     const normals = new Float32Array(points.length);
     for (let start = 1; start < strips.length; start += strips[start - 1] + 1) {
       for (let k = start; k < start + strips[start - 1] - 2; k += 1) {
@@ -54,35 +55,35 @@
     return normals;
   }
 
-  // Between the logarithmic and the linear height every point only moves up or down, by a formula of its height.
+  // From one scale to the other every point only moves up or down, by a formula of its height.
   function heights(about) {
-    const { low, high, tall, height } = about;
-    const [floor, ceiling] = height === "log" ? [10 ** low, 10 ** high] : [low, high];
+    const { low, high, box_height: boxHeight, scale } = about;
+    const [floor, ceiling] = scale === "log" ? [10 ** low, 10 ** high] : [low, high];
     const decades = Math.log(ceiling / floor);
-    const linear = (z) => (tall * Math.expm1((z / tall) * decades)) / Math.expm1(decades);
-    const log = (z) => (tall * Math.log1p((z / tall) * (ceiling / floor - 1))) / decades;
+    const linear = (z) => (boxHeight * Math.expm1((z / boxHeight) * decades)) / Math.expm1(decades);
+    const log = (z) => (boxHeight * Math.log1p((z / boxHeight) * (ceiling / floor - 1))) / decades;
     const same = (z) => z;
     return {
-      lift: (wanted) => (wanted === height ? same : wanted === "log" ? log : linear),
+      convert: (wanted) => (wanted === scale ? same : wanted === "log" ? log : linear),
       of: (value, wanted) => {
         if (!Number.isFinite(value)) return NaN; // a hole
         const share = wanted === "log"
           ? Math.log(Math.max(value / floor, 1)) / decades
           : (value - floor) / (ceiling - floor);
-        return tall * clamp(share, 0, 1);
+        return boxHeight * clamp(share, 0, 1);
       },
     };
   }
 
-  // The meshes of a scene as they came, and how to show them at another height and the path up to a step.
-  function shape(renderer, about, stops) {
+  // The meshes of a scene: on either scale, stretched vertically, with the path up to a step.
+  function meshes(renderer, about, stops) {
     const actors = renderer.getActors();
     const of = (role) => (about.parts[role] ?? []).map((number) => actors[number]);
     const mesh = (actor) => actor.getMapper().getInputData();
-    const { lift } = heights(about);
-    const { rings, sides, lift: above } = about.path;
+    const { convert } = heights(about);
+    const { rings, sides, lift } = about.tube;
     const moved = ["surface", "contours", "path"].flatMap(of).map(mesh);
-    const came = new Map(moved.map((one) => [one, one.getPoints().getData().slice()]));
+    const original = new Map(moved.map((one) => [one, one.getPoints().getData().slice()]));
     const [surface] = of("surface").map(mesh);
     const colours = surface?.getPointData().getScalars().getData().slice();
     const normals = surface?.getPointData().getNormals().getData().slice();
@@ -93,10 +94,10 @@
     const [x1, x2, y1, y2, z1, z2] = ball ? mesh(ball).getBounds() : [];
     const end = [(x1 + x2) / 2, (y1 + y2) / 2, (z1 + z2) / 2];
 
-    function paint(points) {
+    function colour(points) {
       const painted = colours.slice();
       for (let i = 0; i < points.length; i += 3) {
-        const place = clamp(points[i + 2] / about.tall, 0, 1) * (stops.length - 1);
+        const place = clamp(points[i + 2] / about.box_height, 0, 1) * (stops.length - 1);
         const k = Math.min(Math.floor(place), stops.length - 2);
         for (let c = 0; c < 3; c += 1) {
           painted[i + c] = Math.round(stops[k][c] + (place - k) * (stops[k + 1][c] - stops[k][c]));
@@ -104,10 +105,10 @@
       }
       return painted;
     }
-    function raise(wanted) {
-      const other = wanted !== about.height;
-      const to = lift(wanted);
-      const levels = [...about.levels, about.tall];
+    function setScale(wanted) {
+      const other = wanted !== about.scale;
+      const to = convert(wanted);
+      const levels = [...about.levels, about.box_height];
       const centre = {
         surface: (points, i) => points[i],
         contours: (points, i) => levels[nearest(levels, points[i])],
@@ -115,22 +116,22 @@
           const ring = i - 2 - ((i - 2) % (3 * sides));
           let sum = 0;
           for (let k = ring + 2; k < ring + 3 * sides; k += 3) sum += points[k];
-          return sum / sides - above;
+          return sum / sides - lift;
         },
       };
       for (const role of Object.keys(centre)) {
         for (const one of of(role).map(mesh)) {
-          const points = came.get(one).slice();
+          const points = original.get(one).slice();
           if (other) {
             for (let i = 2; i < points.length; i += 3) {
-              const middle = centre[role](came.get(one), i);
+              const middle = centre[role](original.get(one), i);
               points[i] += to(middle) - middle;
             }
           }
           one.getPoints().setData(points, 3);
           if (role === "surface") {
-            one.getPointData().getScalars().setData(other ? paint(points) : colours.slice());
-            one.getPointData().getNormals().setData(other ? shade(points, one.getStrips().getData()) : normals.slice());
+            one.getPointData().getScalars().setData(other ? colour(points) : colours.slice());
+            one.getPointData().getNormals().setData(other ? normalsOf(points, one.getStrips().getData()) : normals.slice());
           }
           one.modified();
         }
@@ -138,12 +139,12 @@
       for (const actor of of("walls")) actor.getProperty().setOpacity(other ? 0 : opacity);
       for (const actor of of("other walls")) actor.getProperty().setOpacity(other ? opacity : 0);
     }
-    function stretch(tall) {
-      for (const actor of actors) if (actor !== ball) actor.setScale(1, 1, tall);
+    function stretch(factor) {
+      for (const actor of actors) if (actor !== ball) actor.setScale(1, 1, factor);
     }
     // The ball at a step (the last one without), and the tube as far as the ball has come.
-    function walk(step, wanted, tall) {
-      if (about.walk && strips) {
+    function showPath(step, wanted, factor) {
+      if (about.path && strips) {
         const cells = [];
         for (let i = 0; i < strips.length; i += strips[i] + 1) {
           const length = Math.min(strips[i], 2 * (rings * step + 1));
@@ -152,22 +153,22 @@
         tube.getStrips().setData(strips.constructor.from(cells));
         tube.modified();
       }
-      const [x, y, z] = about.walk?.points[step] ?? end;
-      ball?.setPosition(x - end[0], y - end[1], (lift(wanted)(z - above) + above) * tall - end[2]);
+      const [x, y, z] = about.path?.points[step] ?? end;
+      ball?.setPosition(x - end[0], y - end[1], (convert(wanted)(z - lift) + lift) * factor - end[2]);
     }
-    return { raise, stretch, walk };
+    return { setScale, stretch, showPath };
   }
 
-  // What stands at the points of the surface's own grid, and which of them a line from the eye meets first.
-  function readout(about, { alpha, beta, values }) {
-    const read = Object.entries(values).map(([name, packed]) => {
+  // The values at the points of the surface's own grid, and the point that a line from the eye meets first.
+  function readings(about, { alpha, beta, values }) {
+    const variables = Object.entries(values).map(([name, packed]) => {
       const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
       return [name, new Float32Array(bytes.buffer)];
     });
     const { of } = heights(about);
     const share = (value, [low, high]) => (value - low) / (high - low) - 0.5;
     const back = (x, [low, high]) => low + (x + 0.5) * (high - low);
-    const z = (i, j, height) => of(read[0][1][i * beta.length + j], height);
+    const z = (i, j, wanted) => of(variables[0][1][i * beta.length + j], wanted);
 
     function height([x, y], wanted) {
       const [a, b] = [locate(alpha, back(x, about.alpha)), locate(beta, back(y, about.beta))];
@@ -191,14 +192,14 @@
       },
       find: ([a, b]) => [nearest(alpha, a), nearest(beta, b)],
       step: ([i, j], di, dj) => [clamp(i + di, 0, alpha.length - 1), clamp(j + dj, 0, beta.length - 1)],
-      spot: ([i, j]) => [alpha[i], beta[j]],
+      coordinates: ([i, j]) => [alpha[i], beta[j]],
       point: ([i, j], wanted) => [share(alpha[i], about.alpha), share(beta[j], about.beta), z(i, j, wanted)],
       text([i, j]) {
-        const said = read.map(([name, all]) => `${name} ${say(all[i * beta.length + j])}`);
-        return `α ${say(alpha[i])}, β ${say(beta[j])}: ${said.join(", ")}`;
+        const texts = variables.map(([name, all]) => `${name} ${numberText(all[i * beta.length + j])}`);
+        return `α ${numberText(alpha[i])}, β ${numberText(beta[j])}: ${texts.join(", ")}`;
       },
     };
   }
 
-  window.laRelief = { shape, readout };
+  window.laShading = { meshes, readings };
 })();
