@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from lossatlas._progress import Bar
 from lossatlas.evaluation import refinement
 from lossatlas.evaluation.journal import Journal
 from lossatlas.evaluation.schedule import Outcome, work_off
@@ -15,9 +16,7 @@ from lossatlas.evaluation.schedule import Outcome, work_off
 CHUNK_POINTS = 32  # in a chunk, where chunks are kept or sent away
 
 
-def run_adaptively(
-    executor, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]
-) -> Outcome:
+def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar: Bar) -> Outcome:
     """As :func:`lossatlas.evaluation.schedule.run`, with as few points evaluated as
     :func:`lossatlas.evaluation.refinement.fill` needs.
 
@@ -26,6 +25,7 @@ def run_adaptively(
     """
     points = math.prod(shape)
     number = 0
+    bar.total = None  # how many points will be enough is not known
     with executor:
         if journal and journal.strategy:
             strategy, facts = journal.strategy, journal.facts
@@ -40,14 +40,13 @@ def run_adaptively(
             count = math.ceil(len(indices) / CHUNK_POINTS) if executor.in_chunks or journal else 1
             parts = dict(enumerate(map(torch.from_numpy, np.array_split(indices, count)), start=number))
             number += count
-            found = dict(work_off(executor, strategy, parts, journal, advance))
+            found = dict(work_off(executor, strategy, parts, journal, bar))
             return np.concatenate([found[n] for n in parts], axis=1)
 
         origin = evaluate(np.array([points]))
         right = not np.isnan(origin[1]).all()
         axes = [np.linspace(0, 1, size) for size in shape]
         filled = refinement.fill(lambda indices: evaluate(indices)[: 1 + right], axes)
-    advance(int((~filled.evaluated).sum()) * executor.work.samples)
     sums = np.full((2, points + 1), np.nan)
     sums[: 1 + right, :-1] = filled.values
     if right:

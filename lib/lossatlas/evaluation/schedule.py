@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossatlas._progress import Bar
 from lossatlas.evaluation.batch_norm import recalibrate
 from lossatlas.evaluation.batches import Batch, move, split, take
 from lossatlas.evaluation.choosing import Limits, choose
@@ -206,21 +207,21 @@ class Outcome:
 
 
 def work_off(
-    executor, strategy: Strategy, parts: Mapping[int, slice | Tensor], journal: Journal | None, advance: Callable
+    executor, strategy: Strategy, parts: Mapping[int, slice | Tensor], journal: Journal | None, bar: Bar
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(number, sums (2, n)) of every part: first those that the journal has, then the others, which it keeps."""
     done = {number: journal.done[number] for number in parts if number in journal.done} if journal else {}
     for number, found in done.items():
-        advance(found.shape[1] * executor.work.samples)
+        bar.skip(found.shape[1] * executor.work.samples)
         yield number, found
     left = {number: part for number, part in parts.items() if number not in done}
-    for number, found in executor.results(strategy, left, advance):
+    for number, found in executor.results(strategy, left, bar.update):
         if journal:
             journal.add(number, found)
         yield number, found
 
 
-def run(executor, shape: Sequence[int], journal: Journal | None, advance: Callable[[int], object]) -> Outcome:
+def run(executor, shape: Sequence[int], journal: Journal | None, bar: Bar) -> Outcome:
     """Have an executor (this process, or the workers of a cluster) work off a grid of this shape, and θ* after it.
 
     A journal keeps each chunk, and gives those that are done.
@@ -240,6 +241,6 @@ def run(executor, shape: Sequence[int], journal: Journal | None, advance: Callab
             parts, facts = chunks(points, row, strategy, seconds) if cut else [slice(0, points)], executor.facts
             if journal:
                 journal.begin(strategy, parts, facts)
-        for number, found in work_off(executor, strategy, dict(enumerate(parts)), journal, advance):
+        for number, found in work_off(executor, strategy, dict(enumerate(parts)), journal, bar):
             total[:, parts[number]] = found
     return Outcome(total, strategy, facts)

@@ -204,7 +204,7 @@ def evaluate(
         try:
             with bar:
                 shape = [len(values) for values in grid.values()]
-                found = METHODS[method](executor, shape, journal or None, bar.update)
+                found = METHODS[method](executor, shape, journal or None, bar)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(resuming.how_to_go_on(journal)) from None
         lower = half and {"precision_error": precision_error(work, found, points)}
