@@ -1,28 +1,26 @@
 """What shape a surface has, in numbers."""
 
-from lossatlas.geometry.grid import grid_values, interpolate, interpolator
+from lossatlas.geometry.convexity import nonconvex_share
+from lossatlas.geometry.grid import DIMENSIONS, Grid, axis_names, grid_values, interpolate, reduce
+from lossatlas.geometry.interpolation import fill_holes, interpolator
 from lossatlas.geometry.radial import rays, steepest_share
-from lossatlas.geometry.shape import (
-    MEASURES,
-    anisotropy,
-    barrier,
-    basin_area,
-    measures,
-    minima,
-    nonconvex_share,
-    origin_value,
-    persistence,
-    roughness,
-    rounding,
-    sharpness,
-    sublevel_components,
-)
+from lossatlas.geometry.registry import MEASURES, Measure, measures, quantity, spoken
+from lossatlas.geometry.rounding import rounding
+from lossatlas.geometry.shape import anisotropy, asymmetry, basin_area, origin_value, roughness, sharpness
+from lossatlas.geometry.stacking import stack
+from lossatlas.geometry.topology import barrier, minima, persistence, sublevel_components
 
 __all__ = [
+    "DIMENSIONS",
     "MEASURES",
+    "Grid",
+    "Measure",
     "anisotropy",
+    "asymmetry",
+    "axis_names",
     "barrier",
     "basin_area",
+    "fill_holes",
     "grid_values",
     "interpolate",
     "interpolator",
@@ -31,10 +29,14 @@ __all__ = [
     "nonconvex_share",
     "origin_value",
     "persistence",
+    "quantity",
     "rays",
+    "reduce",
     "roughness",
     "rounding",
     "sharpness",
+    "spoken",
+    "stack",
     "steepest_share",
     "sublevel_components",
 ]

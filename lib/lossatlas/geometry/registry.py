@@ -1,0 +1,304 @@
+"""What is known of every quantity by its name: how it is measured, between which bounds it lies, what it means.
+
+Tables, figures and verdicts read names, bounds and words here, or from the attributes that :func:`measures` gives to
+its results. To add a measure, write a function that reduces a surface (see :func:`lossatlas.geometry.reduce`), add a
+line to `MEASURES`, and test it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from lossatlas.geometry.convexity import nonconvex_share
+from lossatlas.geometry.grid import DIMENSIONS, axis_names
+from lossatlas.geometry.radial import steepest_share
+from lossatlas.geometry.shape import anisotropy, asymmetry, basin_area, roughness, sharpness
+from lossatlas.geometry.topology import barrier, minima
+
+SHARE = (0.0, 1.0)
+NOT_NEGATIVE = (0.0, np.inf)
+ANY = (-np.inf, np.inf)
+OF_VARIABLE = "units of the variable"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A quantity that tables and figures can show, and how to measure it.
+
+    Parameters
+    ----------
+    name
+        Its name in Datasets and records: "nonconvex_share".
+    function
+        `function(surface, *, variable="loss", ...)` reduces a Dataset over alpha, beta and gamma to a DataArray over
+        its other dimensions. None for a quantity that is not measured on a surface, such as a test accuracy.
+    words
+        What it is, and what a larger value means: "share of ...; larger = less convex".
+    bounds
+        The least and the largest value that it can have.
+    unit
+        Its unit; `OF_VARIABLE` for that of the measured variable, "" for a pure number.
+    label
+        Its name in prose; the name with spaces unless given.
+    axes
+        The smallest number of axes that a surface must have for it.
+
+    Raises
+    ------
+    ValueError
+        If a part is not of the kind described above.
+
+    Examples
+    --------
+    >>> Measure("depth_of_basin", label="depth of the basin").label
+    'depth of the basin'
+    """
+
+    name: str
+    function: Callable[..., xr.DataArray] | None = None
+    words: str = ""
+    bounds: tuple[float, float] = ANY
+    unit: str = ""
+    label: str = ""
+    axes: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name={self.name!r}: expected the name of a measure")
+        if self.function is not None and not callable(self.function):
+            raise ValueError(f"function={self.function!r}: expected a function of a surface, or None")
+        if not isinstance(self.bounds, tuple) or len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]:
+            raise ValueError(f"bounds={self.bounds!r}: expected the least and the largest value")
+        object.__setattr__(self, "label", self.label or self.name.replace("_", " "))
+
+    @property
+    def options(self) -> dict[str, inspect.Parameter]:
+        """The options of the function, beside the surface and the variable."""
+        if self.function is None:
+            return {}
+        _, *rest = inspect.signature(self.function).parameters.values()
+        return {option.name: option for option in rest if option.name != "variable"}
+
+    @property
+    def required(self) -> list[str]:
+        """The options without a default."""
+        return [name for name, option in self.options.items() if option.default is option.empty]
+
+
+# One line for each measure, in the order in which tables show them.
+MEASURES: dict[str, Measure] = {
+    measure.name: measure
+    for measure in (
+        Measure(
+            "sharpness", sharpness, "mean rise of the loss on a circle around θ*; larger = sharper", ANY, OF_VARIABLE
+        ),
+        Measure("basin_area", basin_area, "share of the grid at most δ above L(θ*); larger = wider basin", SHARE),
+        Measure(
+            "nonconvex_share",
+            nonconvex_share,
+            "share of the grid that curves down in some direction; larger = less convex",
+            SHARE,
+            label="non-convex share",
+        ),
+        Measure(
+            "roughness",
+            roughness,
+            "deviation from the best quadratic, relative to the range; larger = less like a bowl",
+            NOT_NEGATIVE,
+        ),
+        Measure(
+            "anisotropy",
+            anisotropy,
+            "1 − |λ|min/|λ|max of the best quadratic; larger = more elongated, 0 = round",
+            SHARE,
+            axes=2,
+        ),
+        Measure(
+            "asymmetry", asymmetry, "odd part of the surface, relative to its range; larger = less symmetric", SHARE
+        ),
+        Measure(
+            "step", steepest_share, "share of a ray's rise in its steepest stretch; larger = more sudden", SHARE, axes=2
+        ),
+        Measure("minima", minima, "separate minima, deeper than rounding errors; larger = more basins", NOT_NEGATIVE),
+        Measure(
+            "barrier",
+            barrier,
+            "highest rise between a basin and a lower one; larger = basins further apart, 0 = one basin",
+            NOT_NEGATIVE,
+            OF_VARIABLE,
+        ),
+    )
+}
+
+# Quantities of networks and training paths that stand beside the measures of a surface.
+QUANTITIES: dict[str, Measure] = {
+    quantity.name: quantity
+    for quantity in (
+        Measure("loss", bounds=NOT_NEGATIVE),
+        Measure("train_loss", bounds=NOT_NEGATIVE),
+        Measure("test_loss", bounds=NOT_NEGATIVE),
+        Measure("accuracy", words="share of samples classified rightly; larger = better", bounds=SHARE),
+        Measure("balanced_accuracy", words="mean over classes of the share classified rightly", bounds=SHARE),
+        Measure("auc", words="area under the receiver operating characteristic", bounds=SHARE),
+        Measure("two_components", words="share of a path's variance on two PCA directions", bounds=SHARE),
+        Measure("straightness", words="distance between a path's ends over its length", bounds=SHARE),
+        Measure(
+            "spectral_radius", words="largest modulus of an eigenvalue of the recurrent weights", bounds=NOT_NEGATIVE
+        ),
+    )
+}
+
+
+def quantity(of: str | xr.DataArray) -> Measure:
+    """Return what is known of a quantity: its label, words, bounds and unit.
+
+    Parameters
+    ----------
+    of
+        The name of a quantity, or a DataArray: what its attributes say (`long_name`, `description`, `units`,
+        `valid_min`, `valid_max`) goes before what is registered under its name.
+
+    Returns
+    -------
+    Measure
+        The registered record, or one without words and bounds for a name that is not registered.
+
+    Raises
+    ------
+    ValueError
+        If `of` is neither a name nor a DataArray with one.
+
+    Examples
+    --------
+    >>> quantity("nonconvex_share").label, quantity("nonconvex_share").bounds
+    ('non-convex share', (0.0, 1.0))
+    >>> quantity("train_loss").label
+    'train loss'
+    """
+    if isinstance(of, xr.DataArray):
+        if of.name is None:
+            raise ValueError("quantity: a DataArray without a name; expected one, see DataArray.rename")
+        known, attrs = quantity(str(of.name)), of.attrs
+        bounds = float(attrs.get("valid_min", known.bounds[0])), float(attrs.get("valid_max", known.bounds[1]))
+        words, unit = str(attrs.get("description", known.words)), str(attrs.get("units", known.unit))
+        return Measure(
+            known.name, known.function, words, bounds, unit, str(attrs.get("long_name", known.label)), known.axes
+        )
+    if not isinstance(of, str) or not of:
+        raise ValueError(f"quantity {of!r}: expected a name or a DataArray")
+    known = MEASURES.get(of) or QUANTITIES.get(of)
+    if known is None:  # a name such as "nonconvex_share, train − test" speaks of a registered one
+        first = re.match(r"\w*", of).group()
+        known = Measure(
+            of, label=quantity(first).label + of[len(first) :].replace("_", " ") if first not in ("", of) else ""
+        )
+    return known
+
+
+def spoken(of: str | xr.DataArray) -> str:
+    """Return the name of a quantity in prose: "non-convex share" for "nonconvex_share".
+
+    Examples
+    --------
+    >>> spoken("nonconvex_share")
+    'non-convex share'
+    """
+    return quantity(of).label
+
+
+def measures(
+    surface: xr.Dataset,
+    which: Iterable[str | Measure] | None = None,
+    *,
+    variable: str = "loss",
+    **options: float,
+) -> xr.Dataset:
+    """Return measures of a surface, or of every surface in a stack, as variables of one Dataset.
+
+    Parameters
+    ----------
+    surface
+        A Dataset over alpha, alpha and beta, or these and gamma, and any other dimensions, such as condition and seed.
+    which
+        Names of registered measures (`geometry.MEASURES`), or :class:`Measure` records of your own. Unless given:
+        every registered measure that applies to so many axes and whose options are given.
+    variable
+        The variable to measure.
+    **options
+        Options of the measures by name: `radius` of the sharpness, `delta` of the basin area, `width` of the step.
+
+    Returns
+    -------
+    xarray.Dataset
+        A variable for each measure over the dimensions that are not axes; its attributes hold what
+        :func:`quantity` reads.
+
+    Raises
+    ------
+    ValueError
+        If a measure is not known, an option is missing or belongs to none of the measures, or the surface cannot be
+        measured.
+
+    Examples
+    --------
+    >>> axis = np.linspace(-1, 1, 21)
+    >>> bowl = np.add.outer(2 * axis**2, axis**2)
+    >>> surface = xr.Dataset({"loss": (("alpha", "beta"), bowl)}, {"alpha": axis, "beta": axis})
+    >>> found = measures(surface, ["sharpness", "minima"], radius=0.5)
+    >>> found.sharpness.round(6).item(), found.minima.item()
+    (0.375, 1.0)
+    """
+    axes = len(axis_names(surface, variable))
+    chosen = _applicable(axes, options) if which is None else _chosen(which)
+    taken = {name for measure in chosen for name in measure.options}
+    if unknown := sorted(set(options) - taken):
+        raise ValueError(
+            f"{unknown[0]}={options[unknown[0]]!r}: an option of none of the measures; expected some of {sorted(taken)}"
+        )
+    found = {}
+    for measure in chosen:
+        if missing := [name for name in measure.required if name not in options]:
+            raise ValueError(f"{missing[0]}: not given; expected a number, which {measure.name!r} needs")
+        found[measure.name] = _measured(measure, surface, variable, options)
+    return xr.Dataset(found)
+
+
+def _chosen(which: Iterable[str | Measure]) -> list[Measure]:
+    if isinstance(which, str | Measure) or not isinstance(which, Iterable):
+        raise ValueError(f"which={which!r}: expected a list of names or Measures")
+    chosen = []
+    for one in which:
+        known = MEASURES.get(one) if isinstance(one, str) else one
+        if not isinstance(known, Measure):
+            raise ValueError(f"which: {one!r} is no measure; expected a Measure, or some of {list(MEASURES)}")
+        if known.function is None:
+            raise ValueError(f"which: {known.name!r} has no function; expected a measure of a surface")
+        chosen.append(known)
+    if len({measure.name for measure in chosen}) < len(chosen):
+        raise ValueError(f"which={[measure.name for measure in chosen]}: expected every name once")
+    return chosen
+
+
+def _applicable(axes: int, options: dict[str, float]) -> list[Measure]:
+    return [m for m in MEASURES.values() if m.axes <= axes and set(m.required) <= set(options)]
+
+
+def _measured(measure: Measure, surface: xr.Dataset, variable: str, options: dict[str, float]) -> xr.DataArray:
+    assert measure.function is not None
+    given = {name: value for name, value in options.items() if name in measure.options}
+    found = measure.function(surface, variable=variable, **given)
+    left = [name for name in surface[variable].dims if name not in DIMENSIONS]
+    made = found if isinstance(found, xr.DataArray) else xr.DataArray(found)
+    if set(made.dims) != set(left):
+        raise ValueError(f"{measure.name!r} returned dimensions {made.dims}; expected {tuple(left)}")
+    unit = surface[variable].attrs.get("units", "") if measure.unit == OF_VARIABLE else measure.unit
+    attrs = {"long_name": measure.label, "description": measure.words, "units": unit, **given}
+    ends = {"valid_min": measure.bounds[0], "valid_max": measure.bounds[1]}
+    attrs |= {name: end for name, end in ends.items() if np.isfinite(end)}
+    return made.astype(float).rename(measure.name).assign_attrs({k: v for k, v in attrs.items() if v != ""})
