@@ -1,6 +1,7 @@
-"""Whether a claim holds over training seeds: statistics, verdicts, and what came of them in words."""
+"""Whether a claim holds over training seeds: statistics, verdicts, and their outcomes in words."""
 
-from lossatlas.evidence.claims import Claim, Verdict, by_condition, from_records, judge, possible, to_records
+from lossatlas.evidence.claims import SEEDS, Claim, Verdict, claim, judge
+from lossatlas.evidence.records import by_condition, from_records, plain, to_records
 from lossatlas.evidence.sentences import changes_in_words, in_words, spread_in_words, trends_in_words
 from lossatlas.evidence.statistics import (
     Effect,
@@ -15,6 +16,7 @@ from lossatlas.evidence.statistics import (
 )
 
 __all__ = [
+    "SEEDS",
     "Claim",
     "Effect",
     "Mean",
@@ -23,13 +25,14 @@ __all__ = [
     "Verdict",
     "by_condition",
     "changes_in_words",
+    "claim",
     "difference",
     "from_records",
     "holm",
     "in_words",
     "judge",
     "mean_interval",
-    "possible",
+    "plain",
     "spread_in_words",
     "to_records",
     "trend",

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from lossatlas._text import number
-from lossatlas.evidence.statistics import LEVEL, Effect, holm
+from lossatlas.evidence import checks
+from lossatlas.evidence.statistics import LEVEL, Effect, difference, holm
 
 EXPECTED = ("greater", "less", "different", "same")
-SEEDS = 5  # a condition needs so many for a verdict
-SHARES = {"nonconvex_share", "basin_area", "two_components", "straightness", "step"}
-SHARES |= {"accuracy", "balanced_accuracy", "auc"}
-NOT_NEGATIVE = {"roughness", "asymmetry", "minima", "barrier", "loss", "test_loss", "spectral_radius"}
+SEEDS = 5  # the fewest seeds of a condition for a verdict
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the report says, and what we measured on it.
+    """A claim of a source, and what was measured on it.
 
-    `text` is the claim in our words, `figure` where it is made ("figures 4–6"), `measure` what was measured,
-    and `effect` the difference b − a between two conditions, named in `compared` ("16 layers − 4 layers").
-    `expected` says which difference the claim means: "greater", "less", "different" or "same". For "same",
-    `margin` is the largest difference that would still count as none; without it sameness cannot be shown.
+    Parameters
+    ----------
+    text
+        The claim in our words, a clause: "deeper is rougher".
+    figure
+        Where it is made: "figures 4–6".
+    measure
+        The name of what was measured.
+    expected
+        The difference b − a that the claim means: "greater", "less", "different" or "same".
+    effect
+        The difference between two conditions.
+    compared
+        The two conditions in words: "16 layers − 4 layers".
+    margin
+        For "same", the largest difference that would still count as none; without it sameness cannot be shown.
+
+    Raises
+    ------
+    ValueError
+        If `expected` is none of these, or `margin` is given for another one or not positive.
     """
 
     text: str
@@ -39,16 +55,26 @@ class Claim:
     def __post_init__(self) -> None:
         if self.expected not in EXPECTED:
             raise ValueError(f"expected={self.expected!r}: expected one of {EXPECTED}")
+        if not isinstance(self.effect, Effect):
+            raise ValueError(f"effect={self.effect!r:.60}: expected an Effect, see evidence.difference")
         if self.margin is not None and (self.expected != "same" or not self.margin > 0):
-            raise ValueError(f'margin={self.margin!r}: a positive number, and only where expected is "same"')
+            raise ValueError(f'margin={self.margin!r}: expected a positive number, and only with expected="same"')
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and what came of it: `outcome` is "supported", "contradicted" or "inconclusive".
+    """A claim and its outcome.
 
-    `p_adjusted` is corrected for all claims that were judged together; NaN where there was no test. `note`
-    says what the reader must know beside the numbers.
+    Parameters
+    ----------
+    claim
+        The claim.
+    outcome
+        "supported", "contradicted" or "inconclusive".
+    p_adjusted
+        The p-value, corrected for all claims that were judged together; NaN if there was no test.
+    note
+        What the reader must know beside the numbers.
     """
 
     claim: Claim
@@ -57,23 +83,102 @@ class Verdict:
     note: str
 
 
-def judge(claims: Sequence[Claim]) -> list[Verdict]:
-    """A verdict on each claim of one chapter.
+def verdicts_of(verdicts: object) -> list[Verdict]:
+    """Return a list of verdicts; raises ValueError for anything else."""
+    if not isinstance(verdicts, Sequence) or not all(isinstance(one, Verdict) for one in verdicts):
+        raise ValueError(f"verdicts={verdicts!r:.60}: expected a list of verdicts, see evidence.judge")
+    return list(verdicts)
 
-    - Fewer than five (finite) seeds in a condition: inconclusive, and no part of the correction.
-    - A difference is found where its 95% interval excludes zero and its permutation p-value, corrected by
-      Holm for all the claims given here, is below 0.05. It supports a claim that expects it, and contradicts
-      one that expects the other sign or none. Where none is found the claim is inconclusive, and the note
-      says why: what the correction took away, or the smallest difference that the design could have seen in a
-      single test.
-    - "Same" is supported only where a margin is stated and the whole 95% interval lies within it
-      (equivalence; stricter than two one-sided 5% tests). With a margin it is contradicted only by a
-      difference whose interval lies beyond the margin.
 
-    Few seeds bound how small p can become: 5 against 5 give at least 2/252 ≈ 0.008, so that correction for
-    more than six claims can leave nothing to be found, whatever the data. The note says so where it is the
-    case.
+def claim(
+    text: str,
+    values: xr.DataArray,
+    *,
+    a: Hashable | Mapping[Hashable, object],
+    b: Hashable | Mapping[Hashable, object],
+    expected: str,
+    figure: str,
+    compared: str = "",
+    margin: float | None = None,
+) -> Claim:
+    """Return a claim with the effect that was measured on it: the difference b − a over seeds.
+
+    Parameters
+    ----------
+    text
+        The claim in our words, a clause: "deeper is rougher".
+    values
+        A named measure over `condition` and `seed`, as :func:`lossatlas.geometry.measures` returns it for a stack of
+        surfaces; means over other dimensions, such as planes, are taken before. Seeds that are missing or have no
+        finite value are left out and counted.
+    a, b
+        The labels of the two conditions; or labels by dimension, if the dimension is not `condition`.
+    expected
+        The difference that the claim means: "greater", "less", "different" or "same".
+    figure
+        Where the claim is made: "figures 4–6".
+    compared
+        What is compared, in words; the labels unless given.
+    margin
+        For "same", the largest difference that would still count as none.
+
+    Raises
+    ------
+    ValueError
+        If `values` has no such labels, or other dimensions than `seed` are left.
+
+    Examples
+    --------
+    >>> values = [[0.1, 0.2, 0.1, 0.3, 0.2], [0.5, 0.6, 0.4, 0.6, 0.5]]
+    >>> roughness = xr.DataArray(values, {"condition": ["4", "16"]}, ("condition", "seed"), "roughness")
+    >>> made = claim("deeper is rougher", roughness, a="4", b="16", expected="greater", figure="figure 4")
+    >>> made.compared, round(made.effect.difference, 2)
+    ('16 − 4', 0.34)
     """
+    checks.text("text", text)
+    checks.text("figure", figure)
+    checks.labelled("values", values, ("seed",))
+    ends = [dict(end) if isinstance(end, Mapping) else {"condition": end} for end in (a, b)]
+    seeds = [checks.select(name, values, end, leave="seed") for name, end in zip("ab", ends, strict=True)]
+    named = [", ".join(str(label) for label in end.values()) for end in ends]
+    effect = difference(*(each.to_numpy() for each in seeds))
+    return Claim(text, figure, str(values.name), expected, effect, compared or f"{named[1]} − {named[0]}", margin)
+
+
+def judge(claims: Sequence[Claim]) -> list[Verdict]:
+    """Return a verdict on each claim of one chapter.
+
+    - With fewer than five (finite) seeds in a condition a claim is inconclusive, and no part of the correction.
+    - A difference is found if its 95% interval excludes zero and its permutation p-value, corrected by Holm for all
+      the claims given here, is below 0.05. It supports a claim that expects it, and contradicts one that expects the
+      other sign or none. If none is found the claim is inconclusive, and the note says why: what the correction took
+      away, or the smallest difference that the design could have seen in a single test.
+    - "Same" is supported only if a margin is stated and the whole 95% interval lies within it (equivalence; stricter
+      than two one-sided 5% tests). With a margin it is contradicted only by a difference whose interval lies beyond
+      the margin.
+
+    Few seeds bound how small p can become: 5 against 5 give at least 2/252 ≈ 0.008, so that after a correction for
+    more than six claims no data can reach significance. The note says so if that is the case.
+
+    Parameters
+    ----------
+    claims
+        All claims of the chapter, see :func:`claim`.
+
+    Raises
+    ------
+    ValueError
+        If `claims` is not a list of claims.
+
+    Examples
+    --------
+    >>> from lossatlas.evidence import difference
+    >>> effect = difference([1, 2, 3, 2, 1], [7, 8, 9, 8, 7])
+    >>> judge([Claim("deeper is rougher", "figure 4", "roughness", "greater", effect)])[0].outcome
+    'supported'
+    """
+    if not isinstance(claims, Sequence) or not all(isinstance(one, Claim) for one in claims):
+        raise ValueError(f"claims={claims!r:.60}: expected a list of claims, see evidence.claim")
     enough = [min(claim.effect.n_a, claim.effect.n_b) >= SEEDS for claim in claims]
     p_values = np.array([c.effect.p if ok else math.nan for c, ok in zip(claims, enough, strict=True)])
     adjusted = holm(p_values)
@@ -92,7 +197,7 @@ def judge(claims: Sequence[Claim]) -> list[Verdict]:
 
 
 def _left_out(effect: Effect) -> str:
-    return f"{effect.left_out} seed{'s' * (effect.left_out > 1)} left out, not finite"
+    return f"{effect.left_out} seed{'s' * (effect.left_out > 1)} left out, missing or not finite"
 
 
 def _outcome(claim: Claim, p: float, p_at_best: float, tests: int) -> tuple[str, list[str]]:
@@ -121,7 +226,7 @@ def _outcome(claim: Claim, p: float, p_at_best: float, tests: int) -> tuple[str,
 
 
 def _why_not_found(effect: Effect, p: float, tests: int) -> str:
-    """Why an effect with enough seeds is not found, `p` being corrected for so many `tests`."""
+    """Why an effect with enough seeds is not found; `p` is corrected for this number of `tests`."""
     if not effect.excludes_zero:
         if p < LEVEL:
             return f"p is below {LEVEL}, but the interval includes zero"
@@ -131,58 +236,3 @@ def _why_not_found(effect: Effect, p: float, tests: int) -> str:
     if effect.p < LEVEL:
         return f"{alone} is that of one test: corrected for {tests} it is {number(p, 2)}"
     return f"{alone} is not below {LEVEL}"
-
-
-def to_records(verdicts: Sequence[Verdict]) -> list[dict]:
-    """Verdicts as plain nested dicts that JSON can hold (NaN as None), for :func:`from_records`."""
-
-    return [plain(asdict(verdict)) for verdict in verdicts]
-
-
-def plain(value):
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def from_records(records: Sequence[Mapping]) -> list[Verdict]:
-    """Verdicts from what :func:`to_records` made of them. Raises ValueError for anything else."""
-
-    def build(kind, values: Mapping, **parts):
-        # A margin that is None means none; every other None stands for NaN.
-        named = {k: math.nan if v is None and k != "margin" else v for k, v in values.items()}
-        return kind(**{**named, **parts})
-
-    try:
-        return [
-            build(Verdict, r, claim=build(Claim, r["claim"], effect=build(Effect, r["claim"]["effect"])))
-            for r in records
-        ]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"records: not what to_records makes of verdicts ({error!r})") from error
-
-
-def possible(measure: str) -> tuple[float, float]:
-    """The least and the largest value that a measure can have, by its name: a share lies in [0, 1]."""
-    if measure in SHARES:
-        return 0.0, 1.0
-    return (0.0, math.inf) if measure in NOT_NEGATIVE else (-math.inf, math.inf)
-
-
-def by_condition(records: Sequence[Mapping], measure: str) -> dict[str, list[float]]:
-    """The values of a measure by condition, in order of appearance.
-
-    Each record is a mapping with "condition", "seed" and measures by name. Raises ValueError for a record
-    without the measure or the condition.
-    """
-    found: dict[str, list[float]] = {}
-    for record in records:
-        for key in ("condition", measure):
-            if key not in record:
-                raise ValueError(f"records: no {key!r} in one of them; it has {list(record)}")
-        found.setdefault(record["condition"], []).append(float(record[measure]))
-    if not found:
-        raise ValueError("records: empty; expected at least one")
-    return found

@@ -1,27 +1,37 @@
-"""What came of claims and trends, in sentences for a page."""
+"""The outcomes of claims and trends, in sentences for a page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 
-from lossatlas._text import interval_text, listed, number, spoken
+from lossatlas._text import interval_text, listed, number
+from lossatlas.evidence import checks
+from lossatlas.evidence.claims import Verdict, verdicts_of
 from lossatlas.evidence.statistics import LEVEL, Trend, holm, variance_components
-
-if TYPE_CHECKING:
-    from lossatlas.evidence.claims import Verdict
+from lossatlas.geometry import spoken
 
 
 def changes_in_words(verdicts: Sequence[Verdict]) -> str:
-    """The measures behind decided claims, and from where to where: "the roughness rises from 0.04 to 0.05".
+    """Return the measures behind decided claims, and how they change: "the roughness rises from 0.04 to 0.05".
 
     Inconclusive verdicts are left out.
+
+    Raises
+    ------
+    ValueError
+        If `verdicts` is not a list of verdicts.
+
+    Examples
+    --------
+    >>> changes_in_words([])
+    ''
     """
     said = []
-    for verdict in verdicts:
+    for verdict in verdicts_of(verdicts):
         claim, effect = verdict.claim, verdict.claim.effect
         if verdict.outcome == "supported" and claim.expected == "same":
             said.append(f"the {spoken(claim.measure)} stays within ±{number(claim.margin)}")
@@ -33,13 +43,25 @@ def changes_in_words(verdicts: Sequence[Verdict]) -> str:
 
 
 def in_words(verdicts: Sequence[Verdict]) -> str:
-    """What became of the claims: a sentence for each that was decided, and one for all that stay open.
+    """Return the outcomes of claims: a sentence for each that was decided, and one for all that stay open.
 
-    Claims with the same text are one claim, on several measures. The text must be a clause ("deeper is
-    rougher"): "Deeper is rougher: the roughness rises from 0.04 to 0.05."
+    Claims with the same text are one claim, on several measures. The text must be a clause ("deeper is rougher"):
+    "Deeper is rougher: the roughness rises from 0.04 to 0.05."
+
+    Raises
+    ------
+    ValueError
+        If `verdicts` is not a list of verdicts.
+
+    Examples
+    --------
+    >>> from lossatlas.evidence import Claim, difference, judge
+    >>> effect = difference([1, 2, 3, 2, 1], [7, 8, 9, 8, 7])
+    >>> in_words(judge([Claim("deeper is rougher", "figure 4", "roughness", "greater", effect)]))
+    'Deeper is rougher: the roughness rises from 1.8 to 7.8.'
     """
     groups: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
+    for verdict in verdicts_of(verdicts):
         groups.setdefault(verdict.claim.text, []).append(verdict)
     said, undecided = [], []
     for text, group in groups.items():
@@ -61,11 +83,29 @@ def in_words(verdicts: Sequence[Verdict]) -> str:
 
 
 def trends_in_words(trends: Mapping[str, Trend]) -> str:
-    """Which measures, by name, rise or fall: "the roughness rises (ρ = 0.6 [0.4, 0.8])", and which do neither.
+    """Return which measures rise or fall, "the roughness rises (ρ = 0.6 [0.4, 0.8])", and which do neither.
 
-    A trend is said to be there where its p-value, corrected by Holm for all that are given, is below 0.05 and
-    its interval excludes zero.
+    A trend counts if its p-value, corrected by Holm for all that are given, is below 0.05 and its interval excludes
+    zero.
+
+    Parameters
+    ----------
+    trends
+        Trends by the name of the measure, see :func:`lossatlas.evidence.trend`.
+
+    Raises
+    ------
+    ValueError
+        If `trends` is not a mapping of trends.
+
+    Examples
+    --------
+    >>> from lossatlas.evidence import trend
+    >>> trends_in_words({"roughness": trend([1, 2, 3, 4], [1, 3, 2, 4])})
+    'for the roughness no trend is beyond chance'
     """
+    if not isinstance(trends, Mapping) or not all(isinstance(one, Trend) for one in trends.values()):
+        raise ValueError(f"trends={trends!r:.60}: expected trends by the name of the measure, see evidence.trend")
     clear, unclear = [], []
     for (measure, trend), p in zip(trends.items(), holm([t.p for t in trends.values()]), strict=True):
         correlation = f"(ρ\u00a0=\u00a0{interval_text(trend.rho, trend.low, trend.high)})"
@@ -77,12 +117,34 @@ def trends_in_words(trends: Mapping[str, Trend]) -> str:
     return "; ".join(part for part in (listed(clear), nothing) if part)
 
 
-def spread_in_words(values: Mapping[str, Sequence[Sequence[float]]]) -> str:
-    """The share of a measure's variance that lies between training seeds: "3 layers: 40 %; 16 layers: 75 %".
+def spread_in_words(values: xr.DataArray | Mapping[str, Sequence[Sequence[float]]]) -> str:
+    """Return the share of a measure's variance that lies between seeds: "3 layers: 40 %; 16 layers: 75 %".
 
-    ``values``: by condition, (seeds, planes), as for :func:`variance_components`. One seed or one plane cannot
-    tell, and the text then says so.
+    Parameters
+    ----------
+    values
+        A measure over `condition`, `seed` and one more dimension, such as the plane; or tables (seeds, planes) by
+        condition. With one seed or one plane the text says that nothing was measured.
+
+    Raises
+    ------
+    ValueError
+        If `values` is neither.
+
+    References
+    ----------
+    See :func:`lossatlas.evidence.variance_components`.
+
+    Examples
+    --------
+    >>> spread_in_words({"3 layers": [[1, 1], [2, 2]], "16 layers": [[1, 2], [1, 2]]})
+    '3 layers: 100 %; 16 layers: 0 %'
     """
+    if isinstance(values, xr.DataArray):
+        checks.labelled("values", values, ("condition", "seed"))
+        values = {str(label): values.sel(condition=label) for label in values["condition"].to_numpy()}
+    if not isinstance(values, Mapping):
+        raise ValueError(f"values={values!r:.60}: expected tables (seeds, planes) by condition")
     if any(min(np.shape(table)) < 2 for table in values.values()):
         return "not measured with one plane or one seed"
     shares = {label: variance_components(table).share_seeds for label, table in values.items()}

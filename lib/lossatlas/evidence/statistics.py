@@ -1,7 +1,7 @@
 """Effects over seeds: differences with intervals and permutation tests, trends, parts of a variance.
 
-Values that are not finite (a run that diverged) are left out and counted; whoever shows a result shows the
-count too.
+Values that are not finite (a run that diverged, a seed that is missing) are left out and counted; every table shows
+that count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from math import comb
 
 import numpy as np
+import xarray as xr
 from scipy import special, stats
+
+from lossatlas.evidence import checks
 
 LEVEL = 0.05  # of every test; every interval covers 1 − LEVEL
 POWER = 0.8
@@ -19,7 +22,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over `n` seeds with its 95% interval [low, high]; NaN where there is none."""
+    """A mean over `n` seeds with its 95% interval [low, high]; NaN if there is none."""
 
     mean: float
     low: float
@@ -74,25 +77,45 @@ class VarianceComponents:
     n_planes: int
 
 
-def _finite(values: Sequence[float], name: str) -> tuple[np.ndarray, int]:
-    """The finite values, and how many are not. Raises ValueError where there is none at all or no list."""
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"{name}: shape {values.shape}, expected a list of one or more numbers")
-    finite = values[np.isfinite(values)]
-    return finite, values.size - finite.size
+def _finite(name: str, values: object) -> tuple[np.ndarray, int]:
+    """The finite ones of a list of numbers, and how many are not."""
+    array = checks.numbers(name, values)
+    finite = array[np.isfinite(array)]
+    return finite, array.size - finite.size
 
 
-def mean_interval(values: Sequence[float], *, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Mean:
-    """The mean with Student's t interval; NaN for the interval of one value and for the mean of none.
+def mean_interval(values: Sequence[float] | xr.DataArray, *, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Mean:
+    """Return the mean with Student's t interval.
 
-    The interval is cut at `bounds`, the least and the largest value that the mean can have: what lies beyond
-    cannot be the mean, so that the interval covers no less.
+    Parameters
+    ----------
+    values
+        One value a seed; those that are not finite are left out.
+    bounds
+        The least and the largest value that the mean can have. The interval is cut there: what lies beyond cannot
+        be the mean, so that the interval covers no less.
+
+    Returns
+    -------
+    Mean
+        With NaN for the interval of one value and for the mean of none.
+
+    Raises
+    ------
+    ValueError
+        If `values` is no list of numbers, or `bounds` are not two increasing numbers.
+
+    Examples
+    --------
+    >>> mean_interval([1, 2, 3]).mean
+    2.0
     """
-    values, _ = _finite(values, "values")
-    n = len(values)
-    mean = float(values.mean()) if n else float("nan")
-    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    if np.shape(bounds) != (2,) or not bounds[0] < bounds[1]:
+        raise ValueError(f"bounds={bounds!r}: expected the least and the largest value")
+    finite, _ = _finite("values", values)
+    n = len(finite)
+    mean = float(finite.mean()) if n else float("nan")
+    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * finite.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     return Mean(mean, float(np.maximum(mean - half, bounds[0])), float(np.minimum(mean + half, bounds[1])), n)
 
 
@@ -101,33 +124,61 @@ def _difference_of_means(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.nda
 
 
 def difference(
-    a: Sequence[float],
-    b: Sequence[float],
+    a: Sequence[float] | xr.DataArray,
+    b: Sequence[float] | xr.DataArray,
     *,
     seed: int = 0,
     n_bootstrap: int = 9_999,
     n_permutations: int = 20_000,
 ) -> Effect:
-    """The difference of means b − a of a measure over independent seeds of two conditions.
+    """Return the difference of means b − a of a measure over independent seeds of two conditions.
 
-    - `low`, `high`: 95% percentile bootstrap interval, each condition resampled by itself. The bare
-      percentile interval is too short for few seeds (5 against 5: it covers about 87%), so its quantiles are
-      moved out to `Φ(∓√(n/(n−1))·t)`, n the smaller condition and t of n_a + n_b − 2 degrees of freedom: the
-      expanded interval of Hesterberg (The American Statistician 69, 2015).
-    - `p`: two-sided permutation p-value of the difference, exact where there are at most `n_permutations`
-      ways to divide the values (up to 8 against 8), otherwise from so many random ones. `smallest_p` is the
-      smallest it can be: for 5 against 5 seeds 2/252 ≈ 0.008.
-    - `hedges_g`: the difference over the pooled deviation, corrected for bias (Hedges 1981).
-    - `smallest_detectable`: the smallest true difference that this design finds in 80% of cases with one
-      two-sided 5% test: `(t₀.₉₇₅ + t₀.₈)·s·√(1/n_a + 1/n_b)`, s the pooled deviation (Bloom, Evaluation
-      Review 19, 1995).
+    Parameters
+    ----------
+    a, b
+        One value a seed. Values that are not finite (a run that diverged) are left out and counted.
+    seed
+        Of the random resamples: the same seed gives the same numbers.
+    n_bootstrap, n_permutations
+        The numbers of resamples.
 
-    With fewer than two finite values in a condition all of these are NaN. The same seed gives the same
-    numbers.
+    Returns
+    -------
+    Effect
+        - `low`, `high`: the 95% percentile bootstrap interval, each condition resampled by itself. The bare
+          percentile interval is too short for few seeds (5 against 5: it covers about 87%), so its quantiles are
+          moved out to `Φ(∓√(n/(n−1))·t)`, n the smaller condition and t of n_a + n_b − 2 degrees of freedom.
+        - `p`: the two-sided permutation p-value of the difference, exact if there are at most `n_permutations`
+          divisions of the values (up to 8 against 8), otherwise from that many random ones. `smallest_p` is the
+          smallest it can be: for 5 against 5 seeds 2/252 ≈ 0.008.
+        - `hedges_g`: the difference over the pooled deviation, corrected for bias.
+        - `smallest_detectable`: the smallest true difference that this design finds in 80% of cases with one
+          two-sided 5% test, `(t₀.₉₇₅ + t₀.₈)·s·√(1/n_a + 1/n_b)`, s the pooled deviation.
+
+        All of these are NaN with fewer than two finite values in a condition.
+
+    Raises
+    ------
+    ValueError
+        If `a` or `b` is no list of numbers, or an option is not a whole number.
+
+    References
+    ----------
+    Hesterberg, The American Statistician 69 (2015), for the interval; Hedges, Journal of Educational Statistics 6
+    (1981), for g; Bloom, Evaluation Review 19 (1995), for the smallest detectable difference.
+
+    Examples
+    --------
+    >>> effect = difference([1.0, 2.0, 4.0, 3.0], [5.0, 7.0, 6.0])
+    >>> effect.difference, round(effect.p, 3)
+    (3.5, 0.057)
     """
-    (a, a_left), (b, b_left) = _finite(a, "a"), _finite(b, "b")
-    n_a, n_b = len(a), len(b)
-    mean_a, mean_b = (float(values.mean()) if len(values) else float("nan") for values in (a, b))
+    checks.whole("seed", seed, least=0)
+    checks.whole("n_bootstrap", n_bootstrap, least=1)
+    checks.whole("n_permutations", n_permutations, least=1)
+    (in_a, a_left), (in_b, b_left) = _finite("a", a), _finite("b", b)
+    n_a, n_b = len(in_a), len(in_b)
+    mean_a, mean_b = (float(values.mean()) if len(values) else float("nan") for values in (in_a, in_b))
     names = ("low", "high", "p", "smallest_p", "hedges_g", "smallest_detectable")
     found = dict.fromkeys(names, float("nan"))
     if min(n_a, n_b) >= 2:
@@ -136,7 +187,7 @@ def difference(
         outside = stats.norm.cdf(-np.sqrt(min(n_a, n_b) / (min(n_a, n_b) - 1)) * t)
         random = np.random.default_rng(seed)
         interval = stats.bootstrap(
-            (a, b),
+            (in_a, in_b),
             _difference_of_means,
             n_resamples=n_bootstrap,
             confidence_level=1 - 2 * outside,
@@ -145,35 +196,50 @@ def difference(
             rng=random,
         ).confidence_interval
         test = stats.permutation_test(
-            (a, b), _difference_of_means, n_resamples=n_permutations, vectorized=True, rng=random
+            (in_a, in_b), _difference_of_means, n_resamples=n_permutations, vectorized=True, rng=random
         )
-        ways = comb(n_a + n_b, n_a)
-        spread = float(np.sqrt((a.var(ddof=1) * (n_a - 1) + b.var(ddof=1) * (n_b - 1)) / freedom))
+        divisions = comb(n_a + n_b, n_a)
+        spread = float(np.sqrt((in_a.var(ddof=1) * (n_a - 1) + in_b.var(ddof=1) * (n_b - 1)) / freedom))
         unbias = np.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)) / np.sqrt(freedom / 2)
         found = {
             "low": float(interval.low),
             "high": float(interval.high),
             "p": float(test.pvalue),
-            "smallest_p": 2 / ways if ways <= n_permutations else 2 / (n_permutations + 1),
+            "smallest_p": 2 / divisions if divisions <= n_permutations else 2 / (n_permutations + 1),
             "hedges_g": float(unbias * (mean_b - mean_a) / spread) if spread > 0 else float("nan"),
             "smallest_detectable": float((t + stats.t.ppf(POWER, freedom)) * spread * np.sqrt(1 / n_a + 1 / n_b)),
         }
     return Effect(mean_a, mean_b, mean_b - mean_a, n_a=n_a, n_b=n_b, left_out=a_left + b_left, **found)
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Holm's step-down adjustment (Scandinavian Journal of Statistics 6, 1979); NaN is no test, and stays so.
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return p-values after Holm's step-down adjustment; NaN means that there was no test, and stays NaN.
 
-    The k-th smallest of m p-values is multiplied by m − k + 1, made no smaller than the one before it, and
-    cut at 1. Raises ValueError for a value outside [0, 1].
+    The k-th smallest of m p-values is multiplied by m − k + 1, made no smaller than the one before it, and cut at 1.
+
+    Raises
+    ------
+    ValueError
+        If a value lies outside [0, 1].
+
+    References
+    ----------
+    Holm, Scandinavian Journal of Statistics 6 (1979).
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
     """
-    p_values = np.asarray(p_values, dtype=np.float64)
-    tested = np.flatnonzero(~np.isnan(p_values))
-    if ((p_values[tested] < 0) | (p_values[tested] > 1)).any():
-        raise ValueError(f"p_values={p_values.tolist()}: expected values from 0 to 1")
-    order = tested[np.argsort(p_values[tested], kind="stable")]
-    adjusted = np.full(p_values.shape, np.nan)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1)))
+    if np.size(p_values) == 0:
+        return np.empty(0)
+    values = checks.numbers("p_values", p_values)
+    tested = np.flatnonzero(~np.isnan(values))
+    if ((values[tested] < 0) | (values[tested] > 1)).any():
+        raise ValueError(f"p_values={values.tolist()}: expected values from 0 to 1")
+    order = tested[np.argsort(values[tested], kind="stable")]
+    adjusted = np.full(values.shape, np.nan)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)))
     return adjusted
 
 
@@ -185,22 +251,49 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def trend(
-    x: Sequence[float],
-    y: Sequence[float],
+    x: Sequence[float] | xr.DataArray,
+    y: Sequence[float] | xr.DataArray,
     *,
     seed: int = 0,
     n_bootstrap: int = 9_999,
     n_permutations: int = 20_000,
 ) -> Trend:
-    """Whether a measure y rises (ρ > 0) or falls with x, a depth say; one pair a seed and value of x.
+    """Return whether a measure y rises (ρ > 0) or falls with x, such as a depth: Spearman's rank correlation.
 
-    The interval is the 95% percentile bootstrap over pairs, samples with only one x or y left out; p is the
-    two-sided permutation p-value, exact up to 7 pairs. Pairs with a value that is not finite are left out.
-    All NaN for fewer than three pairs, or where x or y is constant. Raises ValueError for lists of unequal
-    length.
+    Parameters
+    ----------
+    x, y
+        One pair a seed and value of x: two lists, or DataArrays, which are matched by their dimensions (x over
+        condition, y over condition and seed). Pairs with a value that is not finite are left out and counted.
+    seed
+        Of the random resamples: the same seed gives the same numbers.
+    n_bootstrap, n_permutations
+        The numbers of resamples.
+
+    Returns
+    -------
+    Trend
+        The interval is the 95% percentile bootstrap over pairs, resamples with only one x or y left out; p is the
+        two-sided permutation p-value, exact up to 7 pairs. All are NaN for fewer than three pairs, or if x or y is
+        constant.
+
+    Raises
+    ------
+    ValueError
+        If `x` and `y` are not numbers of one length, or an option is not a whole number.
+
+    Examples
+    --------
+    >>> trend([1, 2, 4, 8], [0.1, 0.3, 0.2, 0.9]).rho
+    0.8
     """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape or x.size == 0:
+    checks.whole("seed", seed, least=0)
+    checks.whole("n_bootstrap", n_bootstrap, least=1)
+    checks.whole("n_permutations", n_permutations, least=1)
+    if isinstance(x, xr.DataArray) and isinstance(y, xr.DataArray):
+        x, y = (each.to_numpy().ravel() for each in xr.broadcast(*xr.align(x, y, join="outer")))
+    x, y = checks.numbers("x", x), checks.numbers("y", y)
+    if x.shape != y.shape:
         raise ValueError(f"x and y have shapes {x.shape} and {y.shape}; expected two lists of one length")
     finite = np.isfinite(x) & np.isfinite(y)
     left_out = int((~finite).sum())
@@ -222,23 +315,44 @@ def trend(
     return Trend(rho, float(low), float(high), float(test.pvalue), n=len(x), left_out=left_out)
 
 
-def variance_components(values: Sequence[Sequence[float]]) -> VarianceComponents:
-    """How much a measure varies from seed to seed, and how much between random planes of one seed.
+def variance_components(values: Sequence[Sequence[float]] | xr.DataArray) -> VarianceComponents:
+    """Return how much a measure varies from seed to seed, and how much between random planes of one seed.
 
-    `values` is (seeds, planes); one-way random-effects analysis of variance: with mean squares between (MSB)
-    and within (MSW) seeds, `between_planes = MSW` and `between_seeds = max(0, (MSB − MSW)/planes)`. Seeds
-    with a value that is not finite are left out. All NaN where fewer than two seeds remain; the shares are NaN
-    where nothing varies. Raises ValueError for fewer than two seeds or planes.
+    One-way random-effects analysis of variance: with mean squares between (MSB) and within (MSW) seeds,
+    `between_planes = MSW` and `between_seeds = max(0, (MSB − MSW)/planes)`.
+
+    Parameters
+    ----------
+    values
+        A table (seeds, planes), at least 2 of each, or a DataArray over `seed` and one more dimension. Seeds with a
+        value that is not finite are left out.
+
+    Returns
+    -------
+    VarianceComponents
+        All NaN if fewer than two seeds remain; the shares are NaN if nothing varies.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two seeds or planes.
+
+    Examples
+    --------
+    >>> variance_components([[1, 1], [2, 2], [3, 3]]).share_seeds
+    1.0
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or min(values.shape) < 2:
-        raise ValueError(f"values: shape {values.shape}, expected (seeds, planes), at least 2 of each")
-    values = values[np.isfinite(values).all(axis=1)]
-    seeds, planes = values.shape
+    if isinstance(values, xr.DataArray) and "seed" in values.dims:
+        values = values.transpose("seed", ...)
+    table = checks.numbers("values", values, dimensions=2)
+    if min(table.shape) < 2:
+        raise ValueError(f"values: shape {table.shape}, expected (seeds, planes), at least 2 of each")
+    table = table[np.isfinite(table).all(axis=1)]
+    seeds, planes = table.shape
     if seeds < 2:
         return VarianceComponents(*[float("nan")] * 4, n_seeds=seeds, n_planes=planes)
-    means = values.mean(axis=1)
-    within = float(((values - means[:, None]) ** 2).sum() / (seeds * (planes - 1)))
+    means = table.mean(axis=1)
+    within = float(((table - means[:, None]) ** 2).sum() / (seeds * (planes - 1)))
     between = max(0.0, (planes * float(means.var(ddof=1)) - within) / planes)
     total = within + between
     shares = (between / total, within / total) if total > 0 else (float("nan"), float("nan"))
