@@ -26,11 +26,6 @@ def number(value: float, digits: int = 3) -> str:
     return (f"{factor}·{power}" if factor not in ("1", "-1") else factor[:-1] + power).replace("-", "−")
 
 
-def spoken(name: str) -> str:
-    """A measure's name as a page says it: "non-convex share" for "nonconvex_share"."""
-    return name.replace("_", " ").replace("nonconvex", "non-convex")
-
-
 def listed(items: Sequence[str]) -> str:
     """The items as a sentence lists them: "a, b and c"."""
     *first, last = items or [""]

@@ -346,7 +346,7 @@ def variance_components(values: Sequence[Sequence[float]] | xr.DataArray) -> Var
         values = values.transpose("seed", ...)
     table = checks.numbers("values", values, dimensions=2)
     if min(table.shape) < 2:
-        raise ValueError(f"values: shape {table.shape}, expected (seeds, planes), at least 2 of each")
+        raise ValueError(f"values: shape {table.shape}, expected a table (seeds, planes) with at least 2 of each")
     table = table[np.isfinite(table).all(axis=1)]
     seeds, planes = table.shape
     if seeds < 2:

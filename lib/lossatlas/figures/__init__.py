@@ -1,6 +1,6 @@
 """Figures and tables: surfaces, paths, curves over seeds, claims."""
 
-from lossatlas._text import interval_text, listed, number, spoken
+from lossatlas._text import interval_text, listed, number
 from lossatlas.figures.alt_text import describe
 from lossatlas.figures.correlation import scatter
 from lossatlas.figures.curves import curve_against, dots, histograms, loss_curves, profile
@@ -8,6 +8,7 @@ from lossatlas.figures.provenance import provenance_table
 from lossatlas.figures.surfaces import contour, panels, path_over_contours, path_panels, surface3d
 from lossatlas.figures.tables import Table, claims_table, seeds_table, trends_table
 from lossatlas.figures.theme import figure_html
+from lossatlas.geometry import spoken
 
 __all__ = [
     "Table",

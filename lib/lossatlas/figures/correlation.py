@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossatlas._text import interval_text, number, spoken
-from lossatlas.evidence.claims import by_condition
-from lossatlas.evidence.statistics import trend
+from lossatlas._text import interval_text, number
+from lossatlas.evidence import by_condition, trend
 from lossatlas.figures.bands import quiet_grid
 from lossatlas.figures.theme import COLOURS, MARKS, canvas, finish, sentence, styled
+from lossatlas.geometry import spoken
 
 
 @styled

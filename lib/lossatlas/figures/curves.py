@@ -10,9 +10,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossatlas._text import interval_text, number, spoken
-from lossatlas.evidence.claims import by_condition, possible
-from lossatlas.evidence.statistics import mean_interval
+from lossatlas._text import interval_text, number
+from lossatlas.evidence import by_condition, mean_interval
 from lossatlas.figures.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
 from lossatlas.figures.theme import (
     COLOURS,
@@ -26,8 +25,7 @@ from lossatlas.figures.theme import (
     styled,
     value_label,
 )
-from lossatlas.geometry.grid import grid_values
-from lossatlas.geometry.shape import MEASURES
+from lossatlas.geometry import grid_values, quantity, spoken
 
 DASHES = ("-", "--", ":", "-.")
 MOST = 200  # points of a training curve; between more of them dashes run together
@@ -160,7 +158,7 @@ def dots(
     for i, (condition, values) in enumerate(groups.items()):
         values = np.array(values)
         finite = values[np.isfinite(values)]
-        mean = mean_interval(values, bounds=possible(measure))
+        mean = mean_interval(values, bounds=quantity(measure).bounds)
         aside = 0.09 * (np.arange(finite.size) % 3 - 1)  # so that equal values can be told apart
         colour = COLOURS[i % len(COLOURS)]
         ax.plot(finite, i + aside, MARKS[i % len(MARKS)], color=colour, ms=6.5, alpha=0.65, mew=0)
@@ -185,7 +183,7 @@ def dots(
     ax.set_ylim(len(groups) - 0.45, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    what, _, direction = MEASURES.get(measure, "").partition("; ")
+    what, _, direction = quantity(measure).words.partition("; ")
     lines = [f"{name}: {what}" if what else name, f"{direction}; bars: 95% interval".removeprefix("; ")]
     ax.set_xlabel("\n".join(part for line in lines for part in textwrap.wrap(line, 50)), fontsize=10, linespacing=1.4)
     quiet_grid(ax, "x")

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from numbers import Real
 from typing import Any
 
-from lossatlas._text import interval_text, number, spoken
-from lossatlas.evidence.claims import Verdict, by_condition, plain, possible, to_records
-from lossatlas.evidence.statistics import Trend, holm, mean_interval
+from lossatlas._text import interval_text, number
+from lossatlas.evidence import Trend, Verdict, by_condition, holm, mean_interval, plain, to_records
 from lossatlas.figures.page import Bundle, mimebundle, render
+from lossatlas.geometry import quantity, spoken
 
 SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "–"}
 LARGEST_G = 10  # beyond it Hedges' g tells of a spread next to nothing, and its digits tell nothing
@@ -30,6 +30,11 @@ class Table:
     records: Sequence[Mapping] = field(default=(), repr=False)
     name: str = "la-table"
     classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.headers):
+                raise ValueError(f"rows: {row!r} has {len(row)} cells; expected {len(self.headers)}, one a header")
 
     def to_records(self) -> list[dict]:
         """The content as plain dicts that JSON can hold."""
@@ -105,7 +110,7 @@ def seeds_table(records: Sequence[Mapping], *, measures: Sequence[str] | None = 
 
     `records` as in :func:`by_condition`; `measures`: all numbers of the first record but its seed, unless
     given. Values that are not finite are left out, and the cell says how many. An interval ends where the
-    measure does (see :func:`possible`).
+    measure does (see :func:`lossatlas.geometry.quantity`).
     """
     if measures is None:
         first = records[0] if records else {}
@@ -114,7 +119,7 @@ def seeds_table(records: Sequence[Mapping], *, measures: Sequence[str] | None = 
     content = []
     for measure in measures:
         for condition, values in by_condition(records, measure).items():
-            mean = mean_interval(values, bounds=possible(measure))
+            mean = mean_interval(values, bounds=quantity(measure).bounds)
             row = rows.setdefault(condition, [condition, str(len(values))])
             left_out = [f"{len(values) - mean.n} left out, not finite"] if mean.n < len(values) else []
             row.append((interval_text(mean.mean, mean.low, mean.high), *left_out))

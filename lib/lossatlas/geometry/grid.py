@@ -75,6 +75,17 @@ def check_number(
     return number
 
 
+def is_symmetric(axis: np.ndarray) -> bool:
+    """Return whether the coordinates of an axis are symmetric about 0, but for rounding.
+
+    Examples
+    --------
+    >>> is_symmetric(np.array([-1.0, 0.5, 1.0]))
+    False
+    """
+    return bool(np.allclose(axis, -axis[::-1], rtol=0, atol=1e-9 * np.ptp(axis)))
+
+
 def axis_names(surface: xr.Dataset, variable: str = "loss") -> tuple[str, ...]:
     """Return the names of the axes over which a variable is a surface: alpha; alpha and beta; or these and gamma.
 

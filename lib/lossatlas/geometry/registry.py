@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from lossatlas.geometry.convexity import nonconvex_share
-from lossatlas.geometry.grid import DIMENSIONS, axis_names
+from lossatlas.geometry.grid import DIMENSIONS, axis_names, is_symmetric
 from lossatlas.geometry.radial import steepest_share
 from lossatlas.geometry.shape import anisotropy, asymmetry, basin_area, roughness, sharpness
 from lossatlas.geometry.topology import barrier, minima
@@ -25,6 +25,26 @@ SHARE = (0.0, 1.0)
 NOT_NEGATIVE = (0.0, np.inf)
 ANY = (-np.inf, np.inf)
 OF_VARIABLE = "units of the variable"
+
+
+def any_grid(axes: tuple[np.ndarray, ...]) -> bool:
+    """Whether a measure applies that needs nothing of its grid."""
+    return True
+
+
+def plane(axes: tuple[np.ndarray, ...]) -> bool:
+    """Whether there are two axes or more."""
+    return len(axes) >= 2
+
+
+def plane_around_origin(axes: tuple[np.ndarray, ...]) -> bool:
+    """Whether there are two axes with the origin inside."""
+    return len(axes) == 2 and all(axis[0] < 0 < axis[-1] for axis in axes)
+
+
+def symmetric(axes: tuple[np.ndarray, ...]) -> bool:
+    """Whether the grid is its own mirror image."""
+    return all(map(is_symmetric, axes))
 
 
 @dataclass(frozen=True)
@@ -46,8 +66,9 @@ class Measure:
         Its unit; `OF_VARIABLE` for that of the measured variable, "" for a pure number.
     label
         Its name in prose; the name with spaces unless given.
-    axes
-        The smallest number of axes that a surface must have for it.
+    applies
+        Whether a grid with these axes can be measured; :func:`measures` leaves out the others unless it is asked for
+        this measure by name.
 
     Raises
     ------
@@ -66,7 +87,7 @@ class Measure:
     bounds: tuple[float, float] = ANY
     unit: str = ""
     label: str = ""
-    axes: int = 1
+    applies: Callable[[tuple[np.ndarray, ...]], bool] = any_grid
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -117,13 +138,21 @@ MEASURES: dict[str, Measure] = {
             anisotropy,
             "1 − |λ|min/|λ|max of the best quadratic; larger = more elongated, 0 = round",
             SHARE,
-            axes=2,
+            applies=plane,
         ),
         Measure(
-            "asymmetry", asymmetry, "odd part of the surface, relative to its range; larger = less symmetric", SHARE
+            "asymmetry",
+            asymmetry,
+            "odd part of the surface, relative to its range; larger = less symmetric",
+            SHARE,
+            applies=symmetric,
         ),
         Measure(
-            "step", steepest_share, "share of a ray's rise in its steepest stretch; larger = more sudden", SHARE, axes=2
+            "step",
+            steepest_share,
+            "share of a ray's rise in its steepest stretch; larger = more sudden",
+            SHARE,
+            applies=plane_around_origin,
         ),
         Measure("minima", minima, "separate minima, deeper than rounding errors; larger = more basins", NOT_NEGATIVE),
         Measure(
@@ -188,7 +217,7 @@ def quantity(of: str | xr.DataArray) -> Measure:
         bounds = float(attrs.get("valid_min", known.bounds[0])), float(attrs.get("valid_max", known.bounds[1]))
         words, unit = str(attrs.get("description", known.words)), str(attrs.get("units", known.unit))
         return Measure(
-            known.name, known.function, words, bounds, unit, str(attrs.get("long_name", known.label)), known.axes
+            known.name, known.function, words, bounds, unit, str(attrs.get("long_name", known.label)), known.applies
         )
     if not isinstance(of, str) or not of:
         raise ValueError(f"quantity {of!r}: expected a name or a DataArray")
@@ -227,7 +256,7 @@ def measures(
         A Dataset over alpha, alpha and beta, or these and gamma, and any other dimensions, such as condition and seed.
     which
         Names of registered measures (`geometry.MEASURES`), or :class:`Measure` records of your own. Unless given:
-        every registered measure that applies to so many axes and whose options are given.
+        every registered measure that applies to the grid and whose options are given.
     variable
         The variable to measure.
     **options
@@ -254,7 +283,7 @@ def measures(
     >>> found.sharpness.round(6).item(), found.minima.item()
     (0.375, 1.0)
     """
-    axes = len(axis_names(surface, variable))
+    axes = tuple(surface[name].to_numpy() for name in axis_names(surface, variable))
     chosen = _applicable(axes, options) if which is None else _chosen(which)
     taken = {name for measure in chosen for name in measure.options}
     if unknown := sorted(set(options) - taken):
@@ -285,8 +314,8 @@ def _chosen(which: Iterable[str | Measure]) -> list[Measure]:
     return chosen
 
 
-def _applicable(axes: int, options: dict[str, float]) -> list[Measure]:
-    return [m for m in MEASURES.values() if m.axes <= axes and set(m.required) <= set(options)]
+def _applicable(axes: tuple[np.ndarray, ...], options: dict[str, float]) -> list[Measure]:
+    return [m for m in MEASURES.values() if m.applies(axes) and set(m.required) <= set(options)]
 
 
 def _measured(measure: Measure, surface: xr.Dataset, variable: str, options: dict[str, float]) -> xr.DataArray:

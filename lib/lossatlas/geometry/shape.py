@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from lossatlas.geometry.grid import Grid, Stack, axis_names, check_number, reduce
+from lossatlas.geometry.grid import Grid, Stack, axis_names, check_number, is_symmetric, reduce
 from lossatlas.geometry.interpolation import interpolator
 
 ANGLES = 360  # points on a circle
@@ -91,9 +91,7 @@ def sharpness(surface: xr.Dataset, radius: float, *, variable: str = "loss") -> 
     """
     stack = Stack.of(surface, variable)
     reach = max(0.0, min(grid.reach for grid in stack.grids))
-    check_number("radius", radius, least=0, above=True)
-    if radius > reach * (1 + 1e-9):
-        raise ValueError(f"radius={radius!r}: expected more than 0 and at most {reach:g}, where the grid ends")
+    check_number("radius", radius, least=0, above=True, most=reach * (1 + 1e-9))
     points, weights = _unit_sphere(len(axis_names(surface, variable)))
 
     def rise(grid: Grid) -> float:
@@ -268,7 +266,7 @@ def asymmetry(surface: xr.Dataset, *, variable: str = "loss") -> xr.DataArray:
     """
     for name in axis_names(surface, variable):
         axis = surface[name].to_numpy()
-        if not np.allclose(axis, -axis[::-1], rtol=0, atol=1e-9 * np.ptp(axis)):
+        if not is_symmetric(axis):
             raise ValueError(f"{name} runs from {axis[0]:g} to {axis[-1]:g}; expected values symmetric about 0")
 
     def odd(grid: Grid) -> float:

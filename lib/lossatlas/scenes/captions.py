@@ -105,10 +105,10 @@ def _shape(surface: xr.Dataset, grid: Grid) -> str:
     """How the surface curves, how many low places it has, and how it rises to its edges."""
     if min(grid.values.shape) < 3:
         return ""
-    bent = geometry.nonconvex_share(surface, variable=grid.name)
+    bent = float(geometry.nonconvex_share(surface, variable=grid.name))
     if np.isnan(bent):
         return ""
-    count = geometry.minima(surface, variable=grid.name)
+    count = int(geometry.minima(surface, variable=grid.name))
     if bent == 0:
         said = "Convex: it curves upwards everywhere."
     elif bent < 0.02:

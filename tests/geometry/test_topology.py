@@ -1,0 +1,91 @@
+from collections import deque
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from lossatlas import geometry
+from shapes import bowl, double_well, grids, surface_from, surface_of
+
+
+def flood_fill_count(inside):
+    """8-connected components, by breadth first."""
+    inside, count = inside.copy(), 0
+    for start in zip(*np.nonzero(inside), strict=True):
+        if not inside[start]:
+            continue
+        count += 1
+        queue = deque([start])
+        inside[start] = False
+        while queue:
+            i, j = queue.popleft()
+            for k in range(max(i - 1, 0), min(i + 2, inside.shape[0])):
+                for m in range(max(j - 1, 0), min(j + 2, inside.shape[1])):
+                    if inside[k, m]:
+                        inside[k, m] = False
+                        queue.append((k, m))
+    return count
+
+
+# Components
+
+
+def test_a_double_well_has_two_components_between_its_minima_and_its_pass():
+    surface = surface_of(double_well, extent=1.6, points=161)
+    on_axis = surface.loss.sel(beta=0, method="nearest")
+    near, far = float(on_axis.where(surface.alpha < 0).min()), float(on_axis.where(surface.alpha > 0).min())
+    height = float(on_axis.where(abs(surface.alpha) < 0.9).max())  # the pass lies on β = 0
+    found = geometry.persistence(surface)
+    assert found.sizes["component"] == 2
+    np.testing.assert_allclose(found.birth, [near, far])
+    np.testing.assert_allclose(found.death, [np.inf, height])
+    np.testing.assert_allclose(found.alpha, [-1, 1], atol=0.03)
+    np.testing.assert_allclose(found.beta, 0, atol=1e-12)
+    assert geometry.barrier(surface) == pytest.approx(height - far)
+    assert geometry.minima(surface) == 2
+    levels = [near - 0.01, (near + far) / 2, (far + height) / 2, height, 3.0]
+    counts = geometry.sublevel_components(surface, levels)
+    assert counts.components.values.tolist() == [0, 1, 2, 1, 1]
+    assert counts.share[0] == 0 and counts.level.values.tolist() == levels
+
+
+def test_a_bowl_has_one_basin_whatever_rounding_does_to_its_floor():
+    flat = surface_of(lambda a, b: np.float32(1 + 1e-9 * bowl(a, b)) + 1e-7 * np.sin(1e4 * a * b), precision="float32")
+    assert geometry.persistence(flat).sizes["component"] > 10
+    assert geometry.minima(flat) == 1 and geometry.barrier(flat) == 0
+
+
+def test_a_plateau_is_one_component_and_its_ties_have_no_persistence():
+    found = geometry.persistence(surface_from(np.full((5, 6), 2.0)))
+    assert found.birth.values.tolist() == [2.0] and found.death.values.tolist() == [np.inf]
+
+
+def test_diagonal_neighbours_touch():
+    values = np.array([[0.0, 9, 9], [9, 1, 9], [9, 9, 0.5]])
+    assert geometry.persistence(surface_from(values)).birth.values.tolist() == [0.0, 0.5]
+    assert geometry.sublevel_components(surface_from(values), [0.5, 1.0]).components.values.tolist() == [2, 1]
+
+
+def test_what_is_not_finite_separates_components():
+    values = np.array([[0.0, np.nan, 1.0], [0.1, np.inf, 1.1], [0.2, -np.inf, 1.2]])
+    found = geometry.persistence(surface_from(values))
+    assert found.birth.values.tolist() == [0.0, 1.0] and np.isinf(found.death).all()
+    assert geometry.sublevel_components(surface_from(values), [5.0]).components.item() == 2
+    empty = surface_from(np.full((3, 3), np.nan))
+    assert geometry.persistence(empty).sizes["component"] == 0
+    with pytest.raises(ValueError, match="no finite value"):
+        geometry.sublevel_components(empty)
+
+
+@settings(deadline=None, max_examples=60)
+@given(grids)
+def test_components_agree_with_flood_fill_and_with_births_minus_deaths(values):
+    surface, levels = surface_from(values), np.arange(-1.0, 8.0)
+    slow = [flood_fill_count(np.isfinite(values) & (values <= level)) for level in levels]
+    pairs = geometry.persistence(surface)
+    alive = [int((pairs.birth <= level).sum() - (pairs.death <= level).sum()) for level in levels]
+    assert alive == slow
+    if np.isfinite(values).any():
+        assert geometry.sublevel_components(surface, levels).components.values.tolist() == slow
+        default = geometry.sublevel_components(surface, 5)
+        assert default.share.values[-1] == np.isfinite(values).mean()
