@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .checks import browser, measure, reproduce, screenshots, verify
 from .console import Failure, step
-from .notebooks import chapters, execute, launch
+from .notebooks import chapters, execute, launch, parameters
 from .notebooks.papermill import run_papermill
 from .site import build as site
 from .site import serve
@@ -27,8 +27,8 @@ def chapter(root: Path, name: str, *, params: str, profile: str) -> None:
     path = chapters.find(root, name)
     place = root / "_build" / "chapters" / name
     results = root / "_build" / "results" / profile
-    values = chapters.with_results(root, chapters.profile(root, profile), results).get(name, {}) if profile else {}
-    values |= chapters.validate(path, chapters.split(params))
+    values = parameters.with_results(root, parameters.profile(root, profile), results).get(name, {}) if profile else {}
+    values |= parameters.validate(path, parameters.split(params))
     work = place.with_name(f".{name}.new")
     shutil.rmtree(work, ignore_errors=True)
     notebook = work / path.name
@@ -50,7 +50,7 @@ def execute_profile(root: Path, names: list[str], *, profile: str, output: Path)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     (output / ".profile").write_text(profile)
-    values = chapters.with_results(root, chapters.profile(root, profile), output / "results")
+    values = parameters.with_results(root, parameters.profile(root, profile), output / "results")
     execute.execute_all(root, output, names=names or sorted(values), values=values, always=True)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Thread
 
 import nbformat
+import papermill
 import pytest
 import xarray as xr
 from hypothesis import given
@@ -24,12 +25,13 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from lossatlas._parameters import Limits, Parameter
 from lossatlas.datasets import DATASETS, load_dataset
 from lossatlas_book import console, environment
 from lossatlas_book.__main__ import main
 from lossatlas_book.checks import reproduce
 from lossatlas_book.console import Failure
-from lossatlas_book.notebooks import chapters, execute, launch, progress, records
+from lossatlas_book.notebooks import chapters, execute, launch, parameters, progress, records
 from lossatlas_book.notebooks.papermill import run_papermill
 from lossatlas_book.site import build as site
 from lossatlas_book.site import executed as executed_notebooks
@@ -37,12 +39,12 @@ from lossatlas_book.site import serve, viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = """\
-grid_points = 11  # points along each side
-radii = [0.25, 0.5]  # of the circles
-rate = 1e-3  # learning rate
+grid_points = 11  # points along each side [3 to 101]
+radii = [0.25, 0.5]  # of the circles [0 to 10]
+rate = 1e-3  # learning rate [0 to 10]
 dataset = "digits"  # digits or mnist
 deep = False  # the deep network too
-seeds = (0, 1)  # of the runs
+seeds = (0, 1)  # of the runs [0 to 9]
 results = "data/results"  # folder of the stored results
 """
 
@@ -87,7 +89,7 @@ def printed(path: Path) -> str:
 def test_parameters_are_read_with_their_defaults_and_comments(book):
     found = chapters.parameters(book / "book" / "tiny.ipynb")
     assert list(found) == ["grid_points", "radii", "rate", "dataset", "deep", "seeds", "results"]
-    assert found["rate"] == chapters.Parameter("rate", 1e-3, "learning rate")
+    assert found["rate"] == Parameter("rate", 1e-3, "learning rate", Limits("0 to 10", 0.0, 10.0))
     assert found["radii"].kind == "list of float"
 
 
@@ -105,7 +107,7 @@ def test_parameters_are_read_with_their_defaults_and_comments(book):
     ],
 )
 def test_texts_become_values_of_the_type_of_the_default(book, text, expected):
-    values = chapters.validate(book / "book" / "tiny.ipynb", chapters.split(text))
+    values = parameters.validate(book / "book" / "tiny.ipynb", parameters.split(text))
     assert values == expected
     assert [type(value) for value in values.values()] == [type(value) for value in expected.values()]
 
@@ -125,6 +127,11 @@ def test_texts_become_values_of_the_type_of_the_default(book, text, expected):
         ("grid_points", ["name=value"]),
         ("rate=1 rate=2", ["twice"]),
         ("dataset='a", ["dataset"]),
+        ("grid_points=1000000", ["grid_points=1000000", "3 to 101", "points along each side"]),
+        ("grid_points=2", ["3 to 101"]),
+        ("rate=-0.1", ["rate=-0.1: expected float, 0 to 10 (learning rate)"]),
+        ("radii=0.1,20", ["0 to 10"]),
+        ("seeds=[]", ["0 to 9"]),
     ],
 )
 def test_bad_parameters_are_refused_before_anything_runs(book, capsys, text, words):
@@ -133,6 +140,56 @@ def test_bad_parameters_are_refused_before_anything_runs(book, capsys, text, wor
     assert all(word in message for word in words), message
     assert "Traceback" not in message
     assert not (book / "_build").exists()
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed", "refused"),
+    [
+        ("1 to 3", [1, 3, 2.5, [1, 3], (2,)], [0.999, 4, [], [1, 4], "2"]),
+        ("2 of -1 to 1e3", [[-1, 1000.0]], [[1], [1, 2, 3], [0, 1001]]),
+        ("one of a, b c", ["a", "b c", ["a"]], ["b", "ab", "", ["a", "c"]]),
+        ("some of a, b", ["", "a", "ba"], ["c", "abc"]),
+    ],
+)
+def test_limits_allow_what_they_say(limits, allowed, refused):
+    known = Limits.read(limits)
+    assert [value for value in allowed if not known.allow(value)] == []
+    assert [value for value in refused if known.allow(value)] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"hidden": 0}, "hidden=0: expected int, 1 to 2000"),
+        ({"extent": -1.0}, "extent=-1.0: expected float, 0.001 to 1000"),
+        ({"grid_points": 1_000_000}, "grid_points=1000000: expected int, 3 to 501"),
+        ({"hiden": 1}, "parameter 'hiden': expected one of seed, grid_points"),
+    ],
+)
+def test_plain_papermill_refuses_them_too_before_it_computes_anything(tmp_path, given, words):
+    notebook = chapters.read(chapters.find(ROOT, "method"))
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells = [*code[:2], new_code_cell("print('computed')")]
+    nbformat.write(notebook, tmp_path / "method.ipynb")
+    with pytest.raises(papermill.PapermillExecutionError, match=re.escape(f"ValueError: {words}")):
+        papermill.execute_notebook(
+            tmp_path / "method.ipynb",
+            tmp_path / "out.ipynb",
+            parameters=given,
+            kernel_name="python3",
+            progress_bar=False,
+        )
+    assert "computed\n" not in printed(tmp_path / "out.ipynb")
+
+
+def test_parameters_that_are_right_pass_in_a_notebook(tmp_path):
+    path = write_notebook(
+        tmp_path / "a.ipynb", "from lossatlas.study import check_parameters", "check_parameters(globals())"
+    )
+    done = papermill.execute_notebook(
+        path, None, parameters={"seeds": [3], "rate": 2}, kernel_name="python3", progress_bar=False
+    )
+    assert all(cell.execution_count for cell in done.cells if cell.cell_type == "code")
 
 
 def test_unknown_chapters_profiles_and_folders_are_named(book, capsys, monkeypatch):
@@ -149,7 +206,7 @@ def test_a_profile_is_checked_like_the_command_line(book):
     folder = book / "book" / "profiles"
     folder.mkdir()
     (folder / "small.yml").write_text("tiny: {grid_points: 5, radii: [1, 2]}\n")
-    assert chapters.profile(book, "small") == {"tiny": {"grid_points": 5, "radii": [1.0, 2.0]}}
+    assert parameters.profile(book, "small") == {"tiny": {"grid_points": 5, "radii": [1.0, 2.0]}}
     for content, words in [
         ("tiny: {grid_points: five}", "expected int"),
         ("tiny: {grid_points: true}", "expected int"),
@@ -160,7 +217,7 @@ def test_a_profile_is_checked_like_the_command_line(book):
     ]:
         (folder / "small.yml").write_text(content)
         with pytest.raises(Failure, match=re.escape(words)):
-            chapters.profile(book, "small")
+            parameters.profile(book, "small")
 
 
 # notebooks as they are committed
@@ -180,9 +237,13 @@ def test_what_keeps_a_notebook_from_being_committed(tmp_path):
     nbformat.write(notebook, path)
     said = "\n".join(chapters.problems(path))
     assert "cell 3 has outputs" in said and "'seeds' has no comment" in said and "'python3'" in said
-    for parameters in (None, "seeds = range(5)  # not a plain value\n"):
-        (problem, *_) = chapters.problems(write_notebook(path, parameters=parameters))
-        assert "parameters" in problem or "plain value" in problem
+    assert "'seeds' has no limits" in said and "lossatlas.question" in said and "check_parameters" in said
+    for cell in (None, "seeds = range(5)  # not a plain value\n"):
+        said = "\n".join(chapters.problems(write_notebook(path, parameters=cell)))
+        assert "tagged 'parameters'" in said or "plain value" in said
+    for cell in ("seeds = 5  # runs [6 to 9]\n", "seeds = 5  # runs [some]\n"):
+        said = "\n".join(chapters.problems(write_notebook(path, parameters=cell)))
+        assert "beyond its limits: seeds=5" in said or "[some]: expected [LOW to HIGH]" in said
 
 
 # execution

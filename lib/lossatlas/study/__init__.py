@@ -1,6 +1,7 @@
 """What a chapter asks for: trained networks and their surfaces, kept on disk."""
 
 from lossatlas._files import in_project
+from lossatlas._parameters import check_parameters
 from lossatlas.study.conditions import Condition
 from lossatlas.study.planes import GivenPlane, PathPlane, PlaneBetween, RandomPlane
 from lossatlas.study.publishing import answers, published
@@ -18,6 +19,7 @@ __all__ = [
     "Store",
     "Study",
     "answers",
+    "check_parameters",
     "in_project",
     "published",
 ]

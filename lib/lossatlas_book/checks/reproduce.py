@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..console import Failure, duration
-from ..notebooks import chapters, execute
+from ..notebooks import chapters, execute, parameters
 
 if TYPE_CHECKING:
     from lossatlas.evidence import Verdict
@@ -58,13 +58,13 @@ def reproduce(root: Path, name: str, *, params: str) -> None:
     """
     if params and not name:
         raise Failure("parameters belong to one chapter: name it, as in CHAPTER=depth")
-    given = chapters.validate(chapters.find(root, name), chapters.split(params)) if name else {}
+    given = parameters.validate(chapters.find(root, name), parameters.split(params)) if name else {}
     if "results" in given:
         raise Failure("reproduced results have a folder of their own; leave out the parameter results")
     names = [name] if name else list(chapters.chapters(root))
     place, published = root / "_build" / "reproduced", root / "data" / "results"
     results = place / "results"
-    values = chapters.with_results(root, {chapter: given for chapter in names}, results)
+    values = parameters.with_results(root, {chapter: given for chapter in names}, results)
     left = {chapter: Remaining(published / chapter, results / chapter) for chapter in names if not params}
     for chapter in names:
         (results / chapter / "claims.json").unlink(missing_ok=True)  # of a call before

@@ -10,7 +10,9 @@ from typing import Any
 
 import nbformat
 
-from ..notebooks import chapters
+from lossatlas._parameters import assignments
+
+from ..notebooks import chapters, parameters
 
 AGAIN = """## This page again
 
@@ -29,7 +31,7 @@ def with_values(source: str, values: Mapping[str, Any]) -> str:
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     spans = []
-    for name, node in chapters.assignments(source).items():
+    for name, node in assignments(source).items():
         if name in values and ast.literal_eval(node) != values[name]:
             begin = starts[node.lineno - 1] + node.col_offset
             spans.append((begin, starts[node.end_lineno - 1] + node.end_col_offset, values[name]))
@@ -67,9 +69,9 @@ def again(root: Path, name: str, *, notebook: nbformat.NotebookNode) -> nbformat
     defaults = {parameter.name: parameter.value for parameter in chapters.parameters(path).values()}
     used = {}
     for cell in chapters.tagged(notebook, "parameters"):
-        used |= {key: ast.literal_eval(node) for key, node in chapters.assignments(cell.source).items()}
+        used |= {key: ast.literal_eval(node) for key, node in assignments(cell.source).items()}
     other = {key: value for key, value in used.items() if value != defaults[key] and key != "results"}
-    lines = [f"make chapter NAME={name}" + (f" PARAMS={shlex.quote(chapters.joined(other))}" if other else "")]
+    lines = [f"make chapter NAME={name}" + (f" PARAMS={shlex.quote(parameters.joined(other))}" if other else "")]
     if "results" in defaults and (root / "data" / "results" / name / "claims.json").exists():  # what it compares
         lines.append(f"make reproduce CHAPTER={name}  # from nothing, which takes hours")
     text = AGAIN.format(name=name, commands="\n".join(lines))
