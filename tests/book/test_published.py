@@ -204,7 +204,7 @@ def test_the_search_finds_a_caption(browser: Browser, site: Path):
 
 
 def test_pages_and_scenes_are_light(browser: Browser, site: Path):
-    scenes = {path.stem: path.stat().st_size for path in (site / "_static" / "scenes").glob("*.js")}
+    scenes = {path.stem: path.stat().st_size for path in (site / "_static" / "files").glob("*.js")}
     assert max(scenes.values()) <= SCENE, sorted(scenes.items(), key=lambda one: -one[1])[:3]
     with served(site) as base:
         found = [measure.page(browser, site, base, name, visits=1) for name in chapters(site)]

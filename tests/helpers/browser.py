@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Request
 
-from lossatlas_book.site import assets, publish, serve, viewer
+from lossatlas_book.site import assets, serve, viewer
 
 STATIC = Path(__file__).resolve().parents[2] / "book" / "_static"
 OWN_HOSTS = ("127.0.0.1", "localhost")
@@ -87,14 +87,9 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def page_of(shown: Sequence[object], folder: Path) -> Path:
-    """Write a page with these scenes far from each other into a folder, as the site would hold them.
-
-    A scene is an object that shows itself in a notebook, or its HTML.
-    """
-    kinds = [{"text/html": one} if isinstance(one, str) else one._repr_mimebundle_() for one in shown]
-    outputs = [nbformat.v4.new_output("display_data", data=kind) for kind in kinds]
+    """Write a page with these scenes far from each other into a folder, as the site would hold them."""
+    outputs = [nbformat.v4.new_output("display_data", data=one._repr_mimebundle_()) for one in shown]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=outputs)])
-    publish.publish_scenes(notebook, folder, page="page.ipynb")
     assets.publish(notebook, folder, address="page.ipynb")
     viewer.publish_viewer(folder / "_static")
     config = yaml.safe_load((STATIC.parent.parent / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]

@@ -27,7 +27,7 @@ from lossatlas.figures import page
 from lossatlas.scenes import renderer
 from lossatlas.scenes.frame import LINES
 from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED
-from lossatlas_book.site import publish
+from lossatlas_book.site import assets
 
 FINE = 2.0**-11  # positions are rounded to multiples of 2^-12
 
@@ -536,71 +536,45 @@ def test_the_bundle_carries_picture_data_labels_and_words():
     assert other["id"] != bundle["id"] and other["script"] != bundle["script"]
 
 
-def notebook_with(*outputs):
-    cell = nbformat.v4.new_code_cell("la.scene(ds)", outputs=list(outputs))
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Text"), cell])
-
-
 def test_published_scenes_are_files_and_the_page_refers_to_them(tmp_path):
     scene = scenes.scene(surface(bowl, points=11), title="Bowl")
     row = scenes.compare({"a": surface(bowl, points=11), "b": surface(wavy, points=11)})
-    glued = {"application/papermill.record/text/html": scene._repr_html_()}
-    notebook = notebook_with(
-        nbformat.v4.new_output("stream", text="figure la-scene"),
-        nbformat.v4.new_output("execute_result", data={"text/html": scene._repr_html_(), "text/plain": "S"}),
-        nbformat.v4.new_output("display_data", data={"text/html": row._repr_html_().splitlines(True)}),
-        nbformat.v4.new_output("display_data", data=glued),
-        nbformat.v4.new_output("display_data", data={"text/html": "<b>no scene</b>"}),
+    glued = {f"application/papermill.record/{kind}": data for kind, data in scene._repr_mimebundle_().items()}
+    shown = [glued, *(one._repr_mimebundle_() for one in (scene, row, scene))]
+    outputs = [nbformat.v4.new_output("display_data", data=data) for data in shown]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=outputs)])
+    assets.publish(notebook, tmp_path, address="book/bowl.ipynb")
+    htmls = [html for output in outputs for html in output.data.values()]
+    assert len(htmls) == 4 and not any("base64" in html for html in htmls)
+    figures = [
+        figure for html in htmls for figure in html5lib.parseFragment(html, namespaceHTMLElements=False).iter("figure")
+    ]
+    ids = [figure.get("data-scene") for figure in figures]
+    assert len(ids) == 5 and ids[0] == ids[1] == ids[4] and len(set(ids)) == 3
+    assert [figure.get("id") for figure in figures] == [None, *(f"scene-{name}" for name in ids[1:4]), None]
+    for figure, one in zip(figures, [scene, scene, *row, scene], strict=True):
+        script = (tmp_path / figure.get("data-src").removeprefix("../")).read_bytes()
+        assert script == page.content(one.bundle()["script"])
+        assert Image.open(tmp_path / figure.find("div/img").get("src").removeprefix("../")).format == "WEBP"
+    light = assets.light(
+        nbformat.v4.new_notebook(
+            cells=[
+                nbformat.v4.new_code_cell(
+                    "", outputs=[nbformat.v4.new_output("display_data", data=scene._repr_mimebundle_())]
+                )
+            ]
+        )
     )
-    ids = publish.publish_scenes(notebook, tmp_path, page="book/bowl.ipynb")
-    assert len(ids) == 4
-    assert ids[0] == ids[3]
-    assert len(set(ids)) == 3
-    stream, one, two, glue, other = notebook.cells[1].outputs
-    assert stream.text == "figure la-scene"
-    assert other.data["text/html"] == "<b>no scene</b>"
-    html = one.data["text/html"]
-    assert ";base64," not in html.partition('<div class="la-files">')[0]  # files to take away are published next
-    assert f'src="../_static/scenes/{ids[0]}.webp"' in html
-    assert f'<figure data-src="../_static/scenes/{ids[0]}.js" class="la-scene"' in html
-    assert "<strong>Bowl.</strong>" in html
-    assert glue.data["application/papermill.record/text/html"] == html
-    assert two.data["text/html"].count("data-src=") == 2
-    folder = tmp_path / "_static" / "scenes"
-    expected = {f"{name}.{kind}" for name in ids for kind in ("webp", "js")}
-    assert {file.name for file in folder.iterdir()} == expected
-    script = (folder / f"{ids[0]}.js").read_text()
-    assert script.encode() == page.content(scene.bundle()["script"])
-    assert Image.open(folder / f"{ids[0]}.webp").format == "WEBP"
-    # Once more: nothing is left to do, and nothing changes.
-    before = json.dumps(notebook)
-    assert publish.publish_scenes(notebook, tmp_path, page="book/bowl.ipynb") == []
-    assert json.dumps(notebook) == before
+    (taken,) = light.cells[0].outputs
+    assert list(taken.data) == ["text/html"] and "data:image/webp" in taken.data["text/html"]
 
 
-def test_a_page_at_the_top_refers_downwards_and_damage_is_told(tmp_path):
-    html = scenes.scene(surface(bowl, points=5), resolution=9)._repr_html_()
-    top = notebook_with(nbformat.v4.new_output("display_data", data={"text/html": html}))
-    publish.publish_scenes(top, tmp_path, page="intro.md")
-    assert 'src="_static/scenes/' in top.cells[1].outputs[0].data["text/html"]
-    for damaged in (html.replace("la-data", "gone"), re.sub(r'(la-data">.)', r"\1A", html)):
-        bad = notebook_with(nbformat.v4.new_output("display_data", data={"text/html": damaged}))
-        with pytest.raises(ValueError, match=r"scene [0-9a-f]{12} "):
-            publish.publish_scenes(bad, tmp_path, page="book/x.ipynb")
-
-
-def test_the_viewer_is_a_plain_script_written_once(tmp_path):
-    path = publish.publish_viewer(tmp_path)
-    text = path.read_text()
-    assert path.name == "vtk-viewer.js"
-    assert "window.OfflineLocalView" in text
-    assert "<script" not in text[:2000]
-    assert "import.meta" not in text
-    assert "vtk-js/icon" not in text
-    assert "overflow:hidden}html" not in text
-    assert not re.search(r"(html|body)\s*\{", text)
-    stamp = path.stat().st_mtime_ns
-    assert publish.publish_viewer(tmp_path).stat().st_mtime_ns == stamp
+def test_rows_of_three_reach_into_the_margin():
+    two, three = ({name: surface(bowl, points=5) for name in names} for names in ("ab", "abc"))
+    assert [
+        '<div class="la-scenes full-width">' in scenes.compare(some, resolution=9)._repr_html_()
+        for some in (two, three)
+    ] == [False, True]
 
 
 # ---- fresh processes

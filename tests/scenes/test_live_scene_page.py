@@ -81,7 +81,7 @@ def row() -> scenes.SceneRow:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, row: scenes.SceneRow) -> str:
-    return page_of([row._repr_html_()], tmp_path_factory.mktemp("row")).as_uri()
+    return page_of([row], tmp_path_factory.mktemp("row")).as_uri()
 
 
 def opened(seen: Visit) -> list[Locator]:
@@ -161,11 +161,10 @@ def test_the_height_switches_to_what_the_surface_is_there(browser: Browser, addr
 
 
 def test_a_linear_scene_becomes_the_logarithmic_one(browser: Browser, tmp_path):
-    htmls = [
-        scenes.scene(surface(bowl), height=height, clip=100, contours=0, resolution=41)._repr_html_()
-        for height in ("linear", "log")
+    shown = [
+        scenes.scene(surface(bowl), height=height, clip=100, contours=0, resolution=41) for height in ("linear", "log")
     ]
-    with visit(browser, page_of(htmls, tmp_path).as_uri(), script=WINDOWS) as seen:
+    with visit(browser, page_of(shown, tmp_path).as_uri(), script=WINDOWS) as seen:
         first, second = (seen.page.locator(".la-scene").nth(number) for number in (0, 1))
         before = seen.shot(seen.scene(first))
         first.get_by_role("radio", name="log").check()
@@ -180,7 +179,7 @@ def test_a_linear_scene_becomes_the_logarithmic_one(browser: Browser, tmp_path):
 
 
 def test_no_logarithm_is_offered_where_there_is_none(browser: Browser, tmp_path):
-    html = scenes.scene(surface(lambda a, b: bowl(a, b) - 1), height="linear", resolution=11)._repr_html_()
+    html = scenes.scene(surface(lambda a, b: bowl(a, b) - 1), height="linear", resolution=11)
     with visit(browser, page_of([html], tmp_path).as_uri()) as seen:
         figure = seen.scene(seen.page.locator(".la-scene"))
         assert figure.get_by_role("radio").count() == 0
@@ -335,8 +334,8 @@ def test_sixty_interactions_leave_the_console_empty_and_the_cameras_equal(browse
 
 
 def test_a_scene_that_slept_wakes_as_the_others_are(browser: Browser, tmp_path, row: scenes.SceneRow):
-    many = [scenes.scene(surface(bowl), title=str(n), resolution=11)._repr_html_() for n in range(9)]
-    with visit(browser, page_of([row._repr_html_(), *many], tmp_path).as_uri(), script=WINDOWS) as seen:
+    many = [scenes.scene(surface(bowl), title=str(n), resolution=11) for n in range(9)]
+    with visit(browser, page_of([row, *many], tmp_path).as_uri(), script=WINDOWS) as seen:
         figures = seen.page.locator(".la-scene")
         first, second = (seen.scene(figures.nth(number)) for number in (0, 1))
         seen.drag(first, 50, 10)

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.browser
 def page_of_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with twenty scenes far from each other, some of them the same, as the site would hold them."""
     folder = tmp_path_factory.mktemp("page")
-    made = [scenes.scene(surface(2 + n), title=f"Scene {n}", resolution=31)._repr_html_() for n in range(8)]
-    row = scenes.compare({"Left": surface(3), "Right": surface(30)}, resolution=31)._repr_html_()
+    made = [scenes.scene(surface(2 + n), title=f"Scene {n}", resolution=31) for n in range(8)]
+    row = scenes.compare({"Left": surface(3), "Right": surface(30)}, resolution=31)
     page_of([*made, made[0], row, *made, made[1]], folder)
     return folder
 
@@ -33,7 +33,7 @@ def address(page_of_scenes: Path) -> str:
 # The places of the labels of a scene, and of its picture, as they are to be seen.
 def test_labels_are_whole_and_apart_at_every_width_and_from_every_side(browser: Browser, tmp_path):
     high = surface(3).assign(loss=lambda found: 10 ** (4 * found.loss))
-    address = page_of([scenes.scene(high, title="High", height="log", resolution=31)._repr_html_()], tmp_path).as_uri()
+    address = page_of([scenes.scene(high, title="High", height="log", resolution=31)], tmp_path).as_uri()
     as_projected, counts = [], {}
     for width in (230, 300, 430, 720):
         with visit(browser, address, width=width, height=700) as seen:
@@ -180,7 +180,7 @@ def test_many_scenes_share_few_contexts_and_keep_their_views(browser: Browser, a
 def test_nothing_is_loaded_before_a_scene_is_near(browser: Browser, address: str):
     with visit(browser, address) as seen:
         seen.scene(seen.page.locator(".la-scene").first)
-        data = {url.rsplit("/", 1)[1] for url in seen.requests if "/scenes/" in url and url.endswith(".js")}
+        data = {url.rsplit("/", 1)[1] for url in seen.requests if "/files/" in url and url.endswith(".js")}
         assert len(data) == 1
         states = seen.page.locator(".la-scene").evaluate_all("all => all.map(one => one.dataset.state)")
         assert states[2:] == ["still"] * 18

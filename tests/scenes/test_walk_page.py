@@ -34,8 +34,8 @@ def walked() -> scenes.Scene:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, walked: scenes.Scene) -> str:
     """A page with one scene that has a path, and one that has none."""
-    htmls = [walked._repr_html_(), scenes.scene(surface(3), title="Bare", resolution=31)._repr_html_()]
-    return page_of(htmls, tmp_path_factory.mktemp("walk")).as_uri()
+    shown = [walked, scenes.scene(surface(3), title="Bare", resolution=31)]
+    return page_of(shown, tmp_path_factory.mktemp("walk")).as_uri()
 
 
 def yellow(shot: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ MAX_WARNINGS = 20
 
 def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     """Lay out in `source` what Jupyter Book reads: configuration, pages, executed chapters, their files."""
-    from . import assets, gallery, publish, viewer  # here, because the library takes seconds to import
+    from . import assets, gallery, viewer  # here, because the library takes seconds to import
 
     shutil.rmtree(source, ignore_errors=True)
     skip = shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "profiles")
@@ -40,7 +40,6 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
         nbformat.write(assets.light(notebook), source / NOTEBOOKS / f"{name}.ipynb")
         notebook.cells.append(again(root, name, notebook=notebook))
         try:
-            publish.publish_scenes(notebook, book, page=f"book/{name}.ipynb")  # those without a bundle
             shown = assets.publish(notebook, book, address=f"book/{name}.ipynb")
         except ValueError as error:
             raise Failure(f"{path}: {error}") from error

@@ -72,7 +72,6 @@ def render(scenes: Iterable[Scene], *, source: Path) -> str:
 
 
 def _card(scene: Scene) -> dict[str, Any]:
-    (width, height), picture = thumbnail(scene.picture.read_bytes())
     made = scene.about["made"]
     lines = ((made.get("Dataset"), made.get("Model")), (scene.chapter, made.get("Evaluated on")))
     return {
@@ -80,5 +79,5 @@ def _card(scene: Scene) -> dict[str, Any]:
         "href": scene.address,
         "lines": [text for line in lines if (text := ", ".join(filter(None, line)))],
         "filters": {key: scene.value(label) for label, key in FILTERS.items()},
-        "thumbnail": page.asset(picture, "image/webp", width=width, height=height, alt=scene.about["alt"]),
+        "thumbnail": thumbnail(scene.picture.read_bytes(), alt=scene.about["alt"]),
     }
