@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 PORT ?= 8000
 RUN = $(VENV)/bin/python -m lossatlas_book
 
-export NAME CHAPTER PARAMS PROFILE
+export NAME CHAPTER PARAMS PROFILE JOBS TORCH_BACKEND
 # Compiled modules are kept even where the machine's settings say otherwise: every kernel starts faster.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## List these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
 
-book: environment  ## Execute the chapters that changed and build the site into _build/html/
+book: environment  ## Execute what changed and build the site in _build/html/ (JOBS=2, TORCH_BACKEND=cpu)
 	@$(RUN) build
 
 test: test-environment  ## Run every test, those in a browser too
@@ -36,7 +36,7 @@ measure: test-environment  ## Every page of the built site: how heavy it is, how
 chapter: environment  ## Execute one chapter otherwise: NAME=depth PARAMS="grid_points=21 seeds=2" (or PROFILE=small)
 	@$(RUN) chapter "$$NAME" --params "$$PARAMS" --profile "$$PROFILE"
 
-reproduce: environment  ## Compute CHAPTER=rnn (or all) from nothing, hours, and compare its verdicts; goes on where it was killed
+reproduce: environment  ## Compute CHAPTER=rnn (or all) from nothing, hours, and compare its verdicts; resumes after a kill
 	@$(RUN) reproduce "$$CHAPTER" --params "$$PARAMS"
 
 verify: environment  ## Evaluate what CHAPTER=rnn (or all, or today) stores again, repeat a training; FULL=1 leaves nothing out

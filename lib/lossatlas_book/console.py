@@ -79,6 +79,11 @@ class Step:
         else:
             self._print(self._line(self.detail))
 
+    def say(self, text: str) -> None:
+        """Print a line of its own, which stays."""
+        with self.lock:
+            self._print(("\r\x1b[2K" if sys.stdout.isatty() else "") + text)
+
     def close(self, text: str) -> None:
         """Print the step's last line, above those of the steps that still run."""
         with self.lock:

@@ -806,6 +806,39 @@ def test_an_environment_that_fits_is_left_alone(tmp_path, capsys):
     assert "failed" in capsys.readouterr().out
 
 
+def test_another_build_of_torch_is_asked_for_and_where_it_cannot_be_had_the_ordinary_one_is_installed(
+    tmp_path, capsys, monkeypatch
+):
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text(name)
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    reachable, commands = [False], []
+
+    def run(command, log, *, current, on_line=None, cwd=None):
+        commands.append([str(part) for part in command])
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("Resolving\nerror: no such host\n  caused by DNS\n")
+        return int("--torch-backend" in command and not reachable[0])
+
+    monkeypatch.setattr(environment, "run_logged", run)
+    environment.set_up(tmp_path, venv, {"book"}, backend="cpu")
+    backends = [command[command.index("--torch-backend") + 1] for command in commands if "--torch-backend" in command]
+    assert backends == ["cpu"] and commands[-1][-2:] == ["-e", ".[book]"]
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "error: no such host" in lines[0] and "the ordinary build" in lines[0]
+
+    for backend in ("cpu", ""):  # nothing changed
+        commands.clear()
+        environment.set_up(tmp_path, venv, {"book"}, backend=backend)
+        assert commands == []
+    reachable[0] = True
+    environment.set_up(tmp_path, venv, {"book", "test"})  # what is added later is of the same build
+    assert commands[-1][-4:] == ["-e", ".[book,test]", "--torch-backend", "cpu"]
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 def test_downloads_are_shown_in_bytes_with_the_time_left():
     current = console.Step("environment", "")
     current.start -= 10
