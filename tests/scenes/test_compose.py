@@ -323,7 +323,7 @@ def test_wrong_arguments_are_named():
         "variable='acc'.*'loss'": lambda: scenes.scene(data, variable="acc"),
         "height='cubic'.*'log', 'linear'": lambda: scenes.scene(data, height="cubic"),
         r"dimensions \('alpha',\)": lambda: scenes.scene(line),
-        "alpha is .*increasing": lambda: scenes.scene(backwards),
+        "alpha.*increasing": lambda: scenes.scene(backwards),
         "clip=0.01.*0.1": lambda: scenes.scene(data, clip=0.01),
         "clip=-1.*positive": lambda: scenes.scene(data, clip=-1),
         "clip=nan": lambda: scenes.scene(data, clip=np.nan),

@@ -140,7 +140,7 @@ def scene(
     four times the median height, both counted from the lowest: a paraboloid stays whole, high walls do not
     flatten the rest. `clim`, two values, sets the box and the colours instead of the surface's own range;
     what lies outside is cut. Points that are not finite are cut out with the cells around them. Between the
-    grid's points the surface is a cubic spline, or linear where points are missing, on about `resolution`
+    grid's points the surface is a cubic spline (:func:`lossatlas.geometry.interpolator`), on about `resolution`
     points a side; on a rough surface fewer than `contours` lines are drawn. `path` is a trajectory (variables
     alpha and beta over step), drawn on the surface; on a page it can be walked step by step where all of it
     lies on the grid.

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
-from scipy.ndimage import distance_transform_edt
 
+from lossatlas.geometry import fill_holes, grid_values, interpolator
 from lossatlas.scenes.meshes import as_strips, rounded, tube
 from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED, COLOURS, Part
 
@@ -43,16 +42,9 @@ class Grid:
         """Checked and turned into heights; raises ValueError for what cannot be drawn."""
         if height not in HEIGHTS:
             raise ValueError(f"height={height!r}; expected one of {list(HEIGHTS)}")
-        if variable not in surface:
-            raise ValueError(f"variable={variable!r}; expected one of {', '.join(map(repr, surface.data_vars))}")
-        array = surface[variable]
-        if set(array.dims) != {"alpha", "beta"}:
-            raise ValueError(f"{variable} has dimensions {array.dims}; a scene needs ('alpha', 'beta')")
-        axes = [np.asarray(surface[axis], dtype=float) for axis in ("alpha", "beta")]
-        for axis, points in zip(("alpha", "beta"), axes, strict=True):
-            if len(points) < 2 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
-                raise ValueError(f"{axis} is {points.tolist()}; expected at least 2 finite, increasing points")
-        values = np.asarray(array.transpose("alpha", "beta"), dtype=float)
+        axes, values = grid_values(surface, variable)
+        if len(axes) != 2:
+            raise ValueError(f"{variable} has dimensions {surface[variable].dims}; a scene needs ('alpha', 'beta')")
         finite = values[np.isfinite(values)]
         if not finite.size:
             raise ValueError(f"{variable} has no finite value; there is nothing to draw")
@@ -165,16 +157,9 @@ def interpolate(grid: Grid, frame: Frame, resolution: int) -> tuple[np.ndarray, 
     if resolution < 2:
         raise ValueError(f"resolution={resolution}; expected at least 2")
     alphas, betas = refine(grid.alphas, resolution), refine(grid.betas, resolution)
-    nodes = np.clip(np.where(grid.finite, grid.heights, 0.0), frame.low, 2 * frame.high - frame.low)
-    if grid.finite.all():
-        degrees = {"kx": min(3, len(grid.alphas) - 1), "ky": min(3, len(grid.betas) - 1)}
-        heights = RectBivariateSpline(grid.alphas, grid.betas, nodes, **degrees)(alphas, betas)
-    else:
-        nearest = distance_transform_edt(~grid.finite, return_distances=False, return_indices=True)
-        nodes = nodes[tuple(nearest)]  # drawn nowhere: it only keeps the borders of the holes exact
-        fine = np.stack(np.meshgrid(alphas, betas, indexing="ij"), axis=-1)
-        heights = RegularGridInterpolator((grid.alphas, grid.betas), nodes)(fine)
-    heights = np.clip(heights, nodes.min(), nodes.max())
+    nodes = np.where(grid.finite, np.clip(grid.heights, frame.low, 2 * frame.high - frame.low), np.nan)
+    heights = interpolator((grid.alphas, grid.betas), nodes)(*np.meshgrid(alphas, betas, indexing="ij"))
+    heights = fill_holes(heights)  # drawn nowhere: it gives slopes to the borders of the holes
     inside = [
         np.searchsorted(coarse, (fine[1:] + fine[:-1]) / 2) - 1
         for coarse, fine in ((grid.alphas, alphas), (grid.betas, betas))
