@@ -13,13 +13,11 @@ from matplotlib.collections import PolyCollection
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from PIL import Image
 from scipy import stats
 
 from lossatlas import figures
-from lossatlas.figures import drawing
-from lossatlas.figures.colour_scale import BEYOND, Scale
+from lossatlas.figures.colour_scale import BEYOND, ColourScale, Transform
 from lossatlas.figures.theme import Picture, png
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -168,17 +166,6 @@ def test_the_origin_is_marked_where_the_grid_holds_it():
     assert not figures.contour(away).axes[0].lines
 
 
-def test_values_that_a_logarithm_cannot_take_stand_at_the_low_end():
-    surface = surface_of(lambda a, b: np.maximum(a, 0) + b**2)
-    filled, _ = contour_sets(figures.contour(surface).axes[0])
-    lowest = float(surface.loss.where(surface.loss > 0).min())
-    assert filled.get_clim()[0] == pytest.approx(np.log10(lowest))
-    assert any(path.contains_point((-0.52, 0.013)) for path in filled.get_paths())
-    for function, message in ((lambda a, b: -1.0, "no positive value"), (lambda a, b: np.nan, "no finite value")):
-        with pytest.raises(ValueError, match=message):
-            figures.contour(surface_of(function))
-
-
 def test_flat_and_extreme_surfaces_are_drawn():
     for function in (lambda a, b: 2.0, lambda a, b: 10.0 ** (30 * a), lambda a, b: 1e-9 * bowl(a, b)):
         for log in (True, False):
@@ -202,10 +189,11 @@ def test_drawing_into_given_axes_and_transposed_surfaces():
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.floats(-30, 30), st.floats(1e-3, 40), st.integers(3, 12), st.booleans())
-def test_round_heights_lie_within_the_scale_increase_and_are_few(low, span, count, log):
+@given(st.floats(-30, 30), st.floats(1e-3, 40), st.integers(3, 12), st.sampled_from(["linear", "log"]))
+def test_round_heights_lie_within_the_scale_increase_and_are_few(low, span, count, kind):
     assume(abs(low + span) < 30)
-    scale = Scale(low, low + span, log, cut=False, holes=False)
+    log = kind == "log"
+    scale = ColourScale(Transform(kind), low, low + span)
     heights = scale.round_heights(count)
     assert ((heights >= low - 1e-9) & (heights <= low + span + 1e-9)).all()
     assert (np.diff(heights) > 0).all() and len(heights) <= count + 1
@@ -216,8 +204,8 @@ def test_round_heights_lie_within_the_scale_increase_and_are_few(low, span, coun
 
 def test_a_wall_does_not_ring_into_the_basin():
     surface = surface_of(lambda a, b: np.where(a > 0.5, 1e6, bowl(a, b)))
-    scale = Scale.over([surface], variable="loss", log=False)
-    alphas, _, heights = scale.fine(surface, "loss", 201)
+    scale = ColourScale.over([surface], variable="loss", log=False)
+    alphas, _, heights = scale.refine(surface, "loss", 201)
     basin = heights[alphas < 0.35]
     assert basin.min() >= 0.1 - 1e-9 and basin.max() <= 4.1 + 1e-9
 
@@ -268,47 +256,7 @@ def test_the_epochs_beside_a_path_keep_apart_and_inside():
         assert not box.count_overlaps(boxes[:i]), texts[i].get_text()
 
 
-# 3-D and panels
-
-
-@pytest.fixture
-def faces(monkeypatch):
-    """The corners (faces, 4, 3) and colours (faces, 3) of the 3-D surfaces drawn in a test."""
-    drawn = []
-
-    def spy(corners, *, facecolors, **style):
-        drawn.append((corners, facecolors))
-        return Poly3DCollection(corners, facecolors=facecolors, **style)
-
-    monkeypatch.setattr(drawing, "Poly3DCollection", spy)
-    return drawn
-
-
-def test_a_surface_in_3d_has_a_face_a_cell_and_stays_within_its_scale(faces):
-    figure = figures.surface3d(surface_of(), interpolate_to=None, clip=1.0)
-    ((corners, colours),) = faces
-    assert corners.shape == (400, 4, 3)
-    values = np.minimum(bowl(corners[..., 0], corners[..., 1]), 1)
-    np.testing.assert_allclose(corners[..., 2], np.log10(values), atol=1e-12)
-    np.testing.assert_allclose(np.ptp(corners[:, :, :2], axis=1), 0.1)  # each around one cell
-    ax = figure.axes[0]
-    assert ax.get_zlim() == pytest.approx((-1, 0)) and (ax.elev, ax.azim) == (33, -60)
-    assert "grey: above 1" in bars(figure)[0].get_ylabel()
-    figure.draw_without_rendering()
-    assert "0.1" in {label.get_text() for label in ax.get_zticklabels()}
-    # A corner is cut to the grey plateau, the middle is not.
-    colours = colours.reshape(20, 20, 3)
-    assert np.ptp(colours[0, 0]) < 0.02 and np.ptp(colours[10, 10]) > 0.1
-
-
-def test_a_hole_in_3d_is_left_open(faces):
-    figure = figures.surface3d(with_holes(), interpolate_to=None)
-    ((corners, colours),) = faces
-    assert np.isfinite(corners).all() and len(corners) == len(colours) == 400 - 6 * 6 - 3 * 3
-    middle = corners.mean(axis=1)
-    assert not ((middle[:, 0] > 0.4) & (middle[:, 1] > 0.4)).any()
-    assert not ((middle[:, 0] < -0.7) & (middle[:, 1] < -0.7)).any()
-    assert "open: not finite" in bars(figure)[0].get_ylabel()
+# Panels
 
 
 def test_panels_share_one_scale_that_says_so():
@@ -343,11 +291,7 @@ def test_panels_keep_their_labels_where_units_differ():
     assert labels[2] == ("α (step)", "β (step)") == labels[3]
 
 
-def test_panels_in_3d_and_what_is_refused():
-    figure = figures.panels({"a": surface_of(), "b": surface_of()}, kind="surface3d", interpolate_to=11)
-    assert [ax.name for ax in figure.axes] == ["3d", "3d", "rectilinear"]
-    with pytest.raises(ValueError, match=r"kind='pie'.*contour"):
-        figures.panels({"a": surface_of()}, kind="pie")
+def test_no_panels_are_refused():
     with pytest.raises(ValueError, match="surfaces: empty"):
         figures.panels({})
 
@@ -575,8 +519,6 @@ ALL = {
     "contour": lambda: figures.contour(surface_of(points=51)),
     "holes": lambda: figures.contour(with_holes()),
     "path": lambda: figures.path_over_contours(surface_of(), path_of()),
-    "surface3d": lambda: figures.surface3d(surface_of(), clip=2),
-    "open": lambda: figures.surface3d(with_holes(), clim=(0.01, 50)),
     "panels": lambda: figures.panels({"a": surface_of(), "b": surface_of()}),
     "profile": lambda: figures.profile({"a": line_of()}),
     "loss_curves": lambda: figures.loss_curves({"a": history(1)}),
@@ -626,7 +568,7 @@ def test_a_caption_and_a_description_of_ones_own():
 
 def test_the_colours_grow_lighter_all_the_way():
     """So that the order of values survives any kind of colour vision, and print in grey."""
-    colours = Scale(0, 1, False, False, False).colours(np.linspace(0, 1, 64))[:, :3]
+    colours = ColourScale(Transform("linear"), 0, 1).colours(np.linspace(0, 1, 64))[:, :3]
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     luminance = linear @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance) > 0).all()

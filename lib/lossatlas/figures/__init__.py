@@ -5,7 +5,7 @@ from lossatlas.figures.alt_text import describe
 from lossatlas.figures.correlation import scatter
 from lossatlas.figures.curves import curve_against, dots, histograms, loss_curves, profile
 from lossatlas.figures.provenance import provenance_table
-from lossatlas.figures.surfaces import contour, panels, path_over_contours, path_panels, surface3d
+from lossatlas.figures.surfaces import contour, panels, path_over_contours, path_panels
 from lossatlas.figures.tables import Table, claims_table, seeds_table, trends_table
 from lossatlas.figures.theme import figure_html
 from lossatlas.geometry import spoken
@@ -31,6 +31,5 @@ __all__ = [
     "scatter",
     "seeds_table",
     "spoken",
-    "surface3d",
     "trends_table",
 ]

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from lossatlas._text import number
-from lossatlas.figures.colour_scale import BEYOND, Scale
-from lossatlas.figures.theme import HOLE, INK, LETTERS, PATH, QUIET, axis_label
+from lossatlas.figures.colour_scale import ColourScale
+from lossatlas.figures.theme import HOLE, INK, LETTERS, PATH, axis_label
 
 BANDS = 96  # steps of the filled colours
 DARK = 0.62  # of the scale: up to here the colours are dark, and what is drawn on them is white
-VIEW = {"elev": 33, "azim": -60}  # that of the shaded scenes
-LIGHT = (-0.45, -0.2, 0.87)  # towards the light, on the box of a surface in 3-D
 CASING = [withStroke(linewidth=2.4, foreground="#1a1a1a")]
 
 
@@ -37,27 +34,24 @@ def draw_contour(
     surface: xr.Dataset,
     *,
     variable: str,
-    scale: Scale,
+    scale: ColourScale,
     levels: int | Sequence[float],
     filled: bool = True,
     resolution: int | None,
     labels: bool = True,
 ) -> None:
     """Contours, holes and the mark of θ* in the axes."""
-    alphas, betas, heights = scale.fine(surface, variable, resolution)
+    alphas, betas, heights = scale.refine(surface, variable, resolution)
     drawn = np.ma.masked_invalid(heights).T
     size = np.ptp(alphas), np.ptp(betas)
     if np.ma.is_masked(drawn):
         hole = Rectangle((alphas[0], betas[0]), *size, facecolor=HOLE, hatch="///", edgecolor="#9a9a9a", lw=0, zorder=0)
         ax.add_patch(hole)
-    if np.ndim(levels) == 0:
-        at = scale.round_heights(int(levels))
-    else:
-        at = scale.heights(np.sort(np.asarray(levels, dtype=float)))
+    at = _level_heights(scale, levels)
     colours = ["white" if share < DARK else INK for share in scale.norm(at)]
     if filled:
         bands = np.linspace(scale.low, scale.high, BANDS + 1)
-        extend = "max" if scale.cut else "neither"
+        extend = "max" if scale.cut_above else "neither"  # what is cut below has the lowest colour
         fill = {"cmap": scale.colours, "norm": scale.norm, "extend": extend}
         ax.contourf(alphas, betas, np.maximum(drawn, scale.low), bands, **fill).set_edgecolor("face")
         style = {"colors": colours, "linewidths": 0.9, "alpha": 0.8}
@@ -76,6 +70,28 @@ def draw_contour(
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     ax.spines[:].set_visible(False)
+
+
+def _level_heights(scale: ColourScale, levels: int | Sequence[float]) -> np.ndarray:
+    """Return the heights of the contour lines. Raises ValueError for levels that are no increasing numbers."""
+    expected = f"levels={levels!r}: expected about how many lines to draw, or increasing values at which to draw them"
+    if isinstance(levels, Integral) and not isinstance(levels, bool):
+        if levels < 0:
+            raise ValueError(expected)
+        return scale.round_heights(int(levels)) if levels else np.empty(0)
+    try:
+        values = np.asarray(levels, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(expected) from None
+    if (
+        isinstance(levels, str | bool)
+        or values.ndim != 1
+        or not np.isfinite(values).all()
+        or (np.diff(values) <= 0).any()
+    ):
+        raise ValueError(expected)
+    heights = scale.transform.heights(values)
+    return heights[np.isfinite(heights)]  # on a logarithmic scale no line stands at 0
 
 
 def draw_path(ax: Axes, path: xr.Dataset, *, marks: int = 0) -> None:
@@ -142,40 +158,3 @@ def _place(ax: Axes, point: np.ndarray, side: np.ndarray, text: str) -> Bbox:
     width, height = 6.6 * len(text) * pixel, 11 * pixel
     left = x - {"left": 0, "center": width / 2, "right": width}[_alignment(side)]
     return Bbox.from_bounds(left, y - height / 2, width, height)
-
-
-def draw_surface3d(ax: Axes, surface: xr.Dataset, *, variable: str, scale: Scale, resolution: int | None) -> None:
-    """A shaded surface in 3-D axes: a face for every cell whose corners are all finite."""
-    alphas, betas, heights = scale.fine(surface, variable, resolution)
-    cut = np.clip(heights, scale.low, scale.high)
-    share = (cut - scale.low) / (scale.high - scale.low)
-    beyond = (heights > scale.high)[..., None]
-    colours = np.where(beyond, to_rgb(BEYOND), scale.colours(share)[..., :3])
-    uphill = np.gradient(0.6 * share, np.linspace(0, 1, len(alphas)), np.linspace(0, 1, len(betas)))
-    lit = (LIGHT[2] - uphill[0] * LIGHT[0] - uphill[1] * LIGHT[1]) / np.sqrt(1 + uphill[0] ** 2 + uphill[1] ** 2)
-    lit = np.where(np.isfinite(lit), lit, LIGHT[2])[..., None]  # beside a hole, as if flat
-    colours = np.clip(colours * (0.62 + 0.48 * np.clip(lit, 0, 1)), 0, 1)
-    corners = _corners(np.stack([*np.meshgrid(alphas, betas, indexing="ij"), cut], axis=-1))
-    whole = np.isfinite(corners).all(axis=(1, 2))
-    paint = _corners(colours).mean(axis=1)[whole]
-    ax.add_collection3d(Poly3DCollection(corners[whole], facecolors=paint, lw=0, antialiased=False))
-    ax.set(xlim=(alphas[0], alphas[-1]), ylim=(betas[0], betas[-1]), zlim=(scale.low, scale.high))
-    ax.set_xlabel("α", labelpad=-2)
-    ax.set_ylabel("β", labelpad=-2)
-    ticks = scale.round_heights(5)
-    ax.set_zticks(ticks, [scale.text(height) for height in ticks])
-    ax.view_init(**VIEW)
-    ax.set_box_aspect((1, 1, 0.6))
-    ax.tick_params(pad=0)
-    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
-        axis.set_pane_color((1, 1, 1, 0))
-        axis.line.set_color(QUIET)
-        if axis is not ax.zaxis:
-            axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="both"))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-
-
-def _corners(points: np.ndarray) -> np.ndarray:
-    """Of (n, m, k) the values at the corners of each cell, in turn around it: (cells, 4, k)."""
-    around = points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]
-    return np.stack(around, axis=2).reshape(-1, 4, points.shape[-1])

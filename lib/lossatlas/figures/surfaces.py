@@ -1,4 +1,4 @@
-"""Figures of surfaces with Matplotlib: contours, surfaces in 3-D, panels, paths; and of curves over seeds.
+"""Figures of surfaces with Matplotlib: contours, panels, paths.
 
 Each function returns a figure that shows itself on a page with a description made from its numbers
 (:func:`figure_html` adds a caption), or draws into the axes it is given as `ax`.
@@ -15,11 +15,9 @@ from matplotlib.figure import Figure
 
 from lossatlas._text import number
 from lossatlas.figures.alt_text import describe
-from lossatlas.figures.colour_scale import Scale
-from lossatlas.figures.drawing import draw_contour, draw_path, draw_surface3d, shape
+from lossatlas.figures.colour_scale import ColourScale
+from lossatlas.figures.drawing import draw_contour, draw_path, shape
 from lossatlas.figures.theme import LETTERS, Picture, axis_label, canvas, finish, styled, value_label
-
-KINDS = ("contour", "surface3d")
 
 
 @styled
@@ -45,7 +43,7 @@ def contour(
     not finite the picture is hatched. A cross marks θ*; `path` (a trajectory) is drawn on top. Raises
     ValueError for a surface that cannot be drawn.
     """
-    scale = Scale.over([surface], variable=variable, log=log, clip=clip, clim=clim)
+    scale = ColourScale.over([surface], variable=variable, log=log, clip=clip, clim=clim)
     ax = canvas(ax, (5.4, 0.75 + 3.75 * shape(surface)))
     options = {"levels": levels, "filled": filled, "resolution": interpolate_to}
     draw_contour(ax, surface, variable=variable, scale=scale, **options)
@@ -92,35 +90,10 @@ def path_over_contours(
 
 
 @styled
-def surface3d(
-    surface: xr.Dataset,
-    *,
-    variable: str = "loss",
-    log: bool = True,
-    clip: float | None = None,
-    clim: tuple[float, float] | None = None,
-    interpolate_to: int | None = 101,
-    title: str | None = None,
-    ax: Axes | None = None,
-) -> Figure:
-    """The surface in 3-D, from where the shaded scenes are seen; height and colour mean the same.
-
-    What is above `clip` or the upper end of `clim` is cut to a grey plateau; parts that are not finite are
-    left open. The rest as in :func:`contour`; `ax` must be 3-D axes.
-    """
-    scale = Scale.over([surface], variable=variable, log=log, clip=clip, clim=clim)
-    ax = canvas(ax, (5.4, 4.2), projection="3d")
-    draw_surface3d(ax, surface, variable=variable, scale=scale, resolution=interpolate_to)
-    scale.add_bar(ax, value_label(surface, variable), holes="open", shrink=0.8, pad=0.12)
-    return finish(ax, describe(surface, variable=variable), title)
-
-
-@styled
 def panels(
     surfaces: Mapping[str, xr.Dataset],
     *,
     share_scale: bool = True,
-    kind: str = "contour",
     columns: int = 2,
     variable: str = "loss",
     log: bool = True,
@@ -129,52 +102,41 @@ def panels(
     clim: tuple[float, float] | None = None,
     interpolate_to: int | None = 71,
 ) -> Figure:
-    """Titled surfaces beside each other, as contours or in 3-D, with one colour scale and one bar for all.
+    """Titled surfaces beside each other, as contours, with one colour scale and one bar for all.
 
     `share_scale=False` gives each its own: then shapes compare, colours do not. The rest as in
     :func:`contour`.
     """
     if not surfaces:
         raise ValueError("surfaces: empty; expected at least one titled surface")
-    if kind not in KINDS:
-        raise ValueError(f"kind={kind!r}: expected one of {KINDS}")
     columns = max(1, min(columns, len(surfaces)))
     rows = -(-len(surfaces) // columns)
-    flat = kind == "contour"
-    holes = "hatched" if flat else "open"
-    size = (
-        (2.6 if share_scale else 3.6) * columns + (1.3 if share_scale else 0),
-        2.6 * rows + (0.4 if flat else 0),
-    )
+    size = ((2.6 if share_scale else 3.6) * columns + (1.3 if share_scale else 0), 2.6 * rows + 0.4)
     figure = Picture(figsize=size, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, subplot_kw={} if flat else {"projection": "3d"})
+    grid = figure.subplots(rows, columns, squeeze=False)
     options = {"variable": variable, "log": log, "clip": clip, "clim": clim}
-    shared = Scale.over(list(surfaces.values()), **options) if share_scale else None
+    shared = ColourScale.over(list(surfaces.values()), **options) if share_scale else None
     axes = {tuple((axis_label(s, d), *s[d].values[[0, -1]].tolist()) for d in s.dims) for s in surfaces.values()}
     same_grid = len(axes) == 1
     for i, (ax, (title, surface)) in enumerate(zip(grid.flat, surfaces.items(), strict=False)):
-        scale = shared or Scale.over([surface], **options)
+        scale = shared or ColourScale.over([surface], **options)
         drawing = {"variable": variable, "scale": scale, "resolution": interpolate_to}
-        if flat:
-            draw_contour(ax, surface, levels=levels, labels=False, **drawing)
-            if same_grid and i % columns:
-                ax.set_ylabel("")
-                ax.tick_params(labelleft=False)
-            if same_grid and i + columns < len(surfaces):
-                ax.set_xlabel("")
-                ax.tick_params(labelbottom=False)
-        else:
-            draw_surface3d(ax, surface, **drawing)
+        draw_contour(ax, surface, levels=levels, labels=False, **drawing)
+        if same_grid and i % columns:
+            ax.set_ylabel("")
+            ax.tick_params(labelleft=False)
+        if same_grid and i + columns < len(surfaces):
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
         if not share_scale:
-            scale.add_bar(ax, value_label(surface, variable), holes=holes, shrink=0.9)
+            scale.add_bar(ax, value_label(surface, variable), shrink=0.9)
         finish(ax, describe(surface, variable=variable), title)
     for ax in grid.flat[len(surfaces) :]:
         ax.remove()
     if share_scale:
         drawn = grid.ravel()[: len(surfaces)]
         label = value_label(next(iter(surfaces.values())), variable)
-        bar = {"holes": holes, "shrink": 0.95 if flat else 0.8, "aspect": 15 * rows}
-        shared.add_bar(drawn, label, note="shared by all panels", **bar)
+        shared.add_bar(drawn, label, note="shared by all panels", shrink=0.95, aspect=15 * rows)
         figure.alt += " All panels share one colour scale."
     return figure
 

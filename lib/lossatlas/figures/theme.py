@@ -143,13 +143,9 @@ def png(figure: Figure) -> bytes:
     with mpl.rc_context(RC):
         figure.savefig(buffer, format="png", dpi=PER_INCH * SHARP)
     picture = Image.open(buffer).convert("RGB")
-    if any(ax.name == "3d" for ax in figure.axes):  # shading has more colours than that: mix them
-        colours = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE)
-        picture = picture.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG)
-    else:
-        picture = picture.quantize(256, method=Image.Quantize.MEDIANCUT)
+    picture = picture.quantize(256, method=Image.Quantize.MEDIANCUT)
     palette, corner = picture.getpalette(), 3 * picture.getpixel((0, 0))
-    palette[corner : corner + 3] = [255, 255, 255]  # the background, which mixing may have tinted
+    palette[corner : corner + 3] = [255, 255, 255]
     picture.putpalette(palette)
     picture.save(small, "PNG", optimize=True)
     return small.getvalue()
