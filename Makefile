@@ -6,15 +6,16 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 PORT ?= 8000
 RUN = $(VENV)/bin/python -m lossatlas_book
 
-export NAME CHAPTER PARAMS PROFILE JOBS TORCH_BACKEND
+export NAME TITLE CHAPTER PARAMS PROFILE JOBS TORCH_BACKEND
 # Compiled modules are kept even where the machine's settings say otherwise: every kernel starts faster.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve screenshots measure chapter reproduce verify lint clean environment test-environment
+.PHONY: help book test serve screenshots measure chapter new-chapter reproduce verify bench lint clean
+.PHONY: environment test-environment bench-environment
 
 help:  ## List these commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 13
 
 book: environment  ## Execute what changed and build the site in _build/html/ (JOBS=2, TORCH_BACKEND=cpu)
 	@$(RUN) build
@@ -35,6 +36,9 @@ measure: test-environment  ## Every page of the built site: how heavy it is, how
 
 chapter: environment  ## Execute one chapter otherwise: NAME=depth PARAMS="grid_points=21 seeds=2" (or PROFILE=small)
 	@$(RUN) chapter "$$NAME" --params "$$PARAMS" --profile "$$PROFILE"
+
+new-chapter: environment  ## Write the skeleton of a chapter: NAME=weight_decay (TITLE="Weight decay")
+	@$(RUN) new-chapter "$$NAME" --title "$$TITLE"
 
 reproduce: environment  ## Compute CHAPTER=rnn (or all) from nothing, hours, and compare its verdicts; resumes after a kill
 	@$(RUN) reproduce "$$CHAPTER" --params "$$PARAMS"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .checks import browser, measure, reproduce, screenshots, verify
 from .console import Failure, step
-from .notebooks import chapters, execute, launch, parameters
+from .notebooks import chapters, execute, launch, new_chapter, parameters
 from .notebooks.papermill import run_papermill
 from .site import build as site
 from .site import serve
@@ -90,6 +90,9 @@ def parser() -> argparse.ArgumentParser:
     verified.add_argument("--full", action="store_true", help="every point, and a training whatever it takes")
     served = commands.add_parser("serve", help="the site on localhost")
     served.add_argument("--port", type=int, default=8000)
+    new = commands.add_parser("new-chapter", help="write the skeleton of a chapter")
+    new.add_argument("name")
+    new.add_argument("--title", default="", help="its heading; by default its name")
     commands.add_parser("check", help="can the notebooks be committed?")
     commands.add_parser("launch", help="make the chapters of this checkout ready for Binder and Colab")
     commands.add_parser("browser", help="find or install a browser for the tests")
@@ -117,6 +120,9 @@ def run(args: argparse.Namespace, root: Path) -> None:
         case "serve":
             html = root / "_build" / "html"
             serve.serve(html if (html / "index.html").exists() else build(root), port=args.port)
+        case "new-chapter":
+            path = new_chapter.create(root, args.name, title=args.title)
+            print(f"{path} runs as it is; write its question into its first cell and its metadata, then: make book")
         case "check":
             check(root)
         case "launch":

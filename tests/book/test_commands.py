@@ -206,7 +206,8 @@ def test_a_profile_is_checked_like_the_command_line(book):
     folder = book / "book" / "profiles"
     folder.mkdir()
     (folder / "small.yml").write_text("tiny: {grid_points: 5, radii: [1, 2]}\n")
-    assert parameters.profile(book, "small") == {"tiny": {"grid_points": 5, "radii": [1.0, 2.0]}}
+    write_notebook(book / "book" / "other.ipynb")
+    assert parameters.profile(book, "small") == {"tiny": {"grid_points": 5, "radii": [1.0, 2.0]}, "other": {}}
     for content, words in [
         ("tiny: {grid_points: five}", "expected int"),
         ("tiny: {grid_points: true}", "expected int"),
@@ -454,6 +455,27 @@ def test_make_chapter_gives_a_notebook_and_a_page_with_one_tidy_cell(book, capsy
     assert main(["chapter", "tiny"]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert (place / "tiny.ipynb").read_bytes() == before
+
+
+def test_a_new_chapter_passes_every_check_and_runs(book, capsys):
+    (book / "_toc.yml").write_text("format: jb-book\nroot: book/tiny\nchapters:\n  - file: book/findings\n")
+    assert main(["new-chapter", "weight_decay"]) == 0
+    assert (book / "_toc.yml").read_text().splitlines()[-2:] == [
+        "  - file: book/weight_decay",
+        "  - file: book/findings",
+    ]
+    path = book / "book" / "weight_decay.ipynb"
+    assert chapters.problems(path) == []
+    linted = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml")]
+    linted += ["--config", 'lint.isort.known-first-party = ["lossatlas"]', str(path)]  # lib/ is not beside the copy
+    assert subprocess.run(linted).returncode == 0
+    done = execute.execute_all(book, book / "out", names=["weight_decay"])
+    notebook = nbformat.read(done["weight_decay"], as_version=4)
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+    assert (book / "data" / "results" / "weight_decay" / "claims.json").exists()
+    for name, words in (("weight_decay", "there is such a chapter already"), ("Weight-Decay", "lower-case words")):
+        assert main(["new-chapter", name]) == 1
+        assert words in capsys.readouterr().err
 
 
 # chapters computed again
@@ -777,7 +799,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_help_lists_every_target():
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.M)) - {"environment"}
+    targets = {name for name in re.findall(r"^([a-z-]+):", makefile, re.M) if not name.endswith("environment")}
     text = make("help").stdout
     assert {line.split()[0] for line in text.splitlines()} == targets
     assert {"book", "test", "serve", "chapter", "lint", "help"} <= targets

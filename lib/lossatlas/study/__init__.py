@@ -1,5 +1,6 @@
 """What a chapter asks for: trained networks and their surfaces, kept on disk."""
 
+from lossatlas._chapters import chapters
 from lossatlas._files import in_project
 from lossatlas._parameters import check_parameters
 from lossatlas.study.conditions import Condition
@@ -19,6 +20,7 @@ __all__ = [
     "Store",
     "Study",
     "answers",
+    "chapters",
     "check_parameters",
     "in_project",
     "published",

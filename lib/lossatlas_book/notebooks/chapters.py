@@ -7,21 +7,19 @@ from typing import Any
 
 import nbformat
 
+from lossatlas._chapters import chapter_paths
 from lossatlas._parameters import Parameter, read_parameters
 
 from ..console import Failure
 
 ABOUT = ("title", "question", "part")  # what the metadata of a chapter say under "lossatlas"
+PARTS = ("technique", "practice", "summary", "experiments")  # of the book; new chapters are experiments
 CHECK = "check_parameters(globals())"
 
 
 def chapters(root: Path) -> dict[str, Path]:
     """Name and notebook of every chapter, in the order of the table of contents (others last, by name)."""
-    contents = (root / "_toc.yml").read_text(encoding="utf-8").split() if (root / "_toc.yml").exists() else []
-    places = {text: place for place, text in enumerate(contents)}
-    paths = sorted((root / "book").glob("*.ipynb"))
-    paths.sort(key=lambda path: places.get(f"book/{path.stem}", len(contents)))
-    return {path.stem: path for path in paths}
+    return chapter_paths(root)
 
 
 def find(root: Path, name: str) -> Path:
@@ -77,6 +75,8 @@ def problems(path: Path) -> list[str]:
 def _about_problems(notebook: nbformat.NotebookNode) -> list[str]:
     said = notebook.metadata.get("lossatlas", {})
     found = [f"its metadata has no lossatlas.{key}" for key in ABOUT if not said.get(key)]
+    if said.get("part", PARTS[0]) not in PARTS:
+        found.append(f"its metadata has lossatlas.part {said['part']!r}; expected one of {', '.join(PARTS)}")
     heading = notebook.cells[0].source.partition("\n")[0] if notebook.cells else ""
     if said.get("title") and heading != f"# {said['title']}":
         found.append(f"it begins with {heading!r}, but its metadata calls it {said['title']!r}")

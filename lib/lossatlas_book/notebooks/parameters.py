@@ -12,7 +12,7 @@ import yaml
 from lossatlas._parameters import Parameter
 
 from ..console import Failure
-from .chapters import find, parameters
+from .chapters import chapters, find, parameters
 
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -102,7 +102,7 @@ def joined(values: dict[str, Any]) -> str:
 
 
 def profile(root: Path, name: str) -> dict[str, dict[str, Any]]:
-    """A profile, `book/profiles/<name>.yml`: for each chapter in it, the checked parameter values."""
+    """A profile, `book/profiles/<name>.yml`: for each chapter, the checked values of the parameters that it names."""
     folder = root / "book" / "profiles"
     path = folder / f"{name}.yml"
     known = sorted(file.stem for file in folder.glob("*.yml"))
@@ -114,6 +114,7 @@ def profile(root: Path, name: str) -> dict[str, dict[str, Any]]:
         raise Failure(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(v, dict | None) for v in content.values()):
         raise Failure(f"{path}: expected 'chapter: {{parameter: value}}'")
+    content = dict.fromkeys(chapters(root)) | content
     return {chapter: validate(find(root, chapter), values or {}) for chapter, values in content.items()}
 
 

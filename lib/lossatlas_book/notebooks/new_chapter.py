@@ -1,0 +1,152 @@
+"""`make new-chapter`: the skeleton of a chapter, which runs and passes every check as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from lossatlas._files import write_whole
+
+from ..console import Failure
+from .chapters import CHECK, PARTS, chapters
+
+LAST = "book/findings"  # new chapters come before this page
+INTRODUCTION = """# {title}
+
+**Question.** {question}
+
+**The source** says what it claims, in one or two sentences with the numbers of its figures.
+
+**We find** ({{glue:text}}`{name}_seeds` training seeds a condition): {{glue:text}}`{name}_answer`"""
+PARAMETERS = """\
+seeds = 5  # training seeds a condition [1 to 100]
+grid_points = 21  # points along each side of the grid [3 to 501]
+extent = 1.0  # half-width of the grid, in filter-normalized steps [0.001 to 1000]
+epochs = 5  # of training, Adam [1 to 10000]
+widths = [8, 32]  # units of the hidden layer, narrow and wide [2 of 1 to 2000]
+results = "data/results"  # stored results; what is missing is computed"""
+SETUP = """\
+from myst_nb import glue
+
+from lossatlas import evidence, figures, geometry, scenes
+from lossatlas.networks import Recipe
+from lossatlas.study import Condition, RandomPlane, Slice, Study
+
+study = Study("{name}", results=results)
+adam = Recipe("adam", learning_rate=0.01, epochs=epochs)
+narrow, wide = (
+    Condition(
+        word, "digits", "feedforward", adam, {{"depth": 2, "width": width}}
+    )
+    for word, width in zip(("narrow", "wide"), widths, strict=True)
+)
+conditions = [narrow, wide]"""
+PICTURES = """\
+grid = Slice(RandomPlane(0), alpha=extent, points=grid_points)
+surfaces = {
+    (c.label, seed): study.surface(c, seed, slice=grid)
+    for c in conditions
+    for seed in range(seeds)
+}
+first = {c.label: surfaces[c.label, 0] for c in conditions}
+figures.figure_html(
+    figures.panels(first, columns=2),
+    caption="Test loss on the digits, one seed of each network, one colour "
+    "scale.",
+)"""
+SCENES = """\
+scenes.compare(first)"""
+MEASURES = """\
+records = [
+    {
+        "condition": label,
+        "seed": seed,
+        "roughness": float(geometry.roughness(surface)),
+    }
+    for (label, seed), surface in surfaces.items()
+]
+figures.figure_html(
+    figures.dots(records, "roughness"),
+    caption="Roughness of the surfaces: a dot a seed, the mean and its "
+    "95 % interval.",
+)"""
+VERDICT = """\
+rough = {
+    c.label: [r["roughness"] for r in records if r["condition"] == c.label]
+    for c in conditions
+}
+effect = evidence.difference(rough[narrow.label], rough[wide.label])
+verdicts = evidence.judge(
+    [
+        evidence.Claim(
+            "a wider network has a smoother landscape",
+            "ours",
+            "roughness",
+            "less",
+            effect,
+            f"{wide.label} − {narrow.label}",
+        )
+    ]
+)
+answer = evidence.in_words(verdicts)
+study.publish(verdicts, answer=answer)
+glue("NAME_answer", answer, display=False)
+glue("NAME_seeds", seeds, display=False)
+figures.claims_table(verdicts)"""
+CELLS = (
+    ("markdown", "introduction", INTRODUCTION, []),
+    ("code", "parameters", PARAMETERS, ["parameters"]),
+    ("code", "check-parameters", f"from lossatlas.study import check_parameters\n\n{CHECK}", ["remove-cell"]),
+    ("code", "setup", SETUP, []),
+    ("markdown", "pictures", "## The pictures\n\nWhat to look for in the figure below.", []),
+    ("code", "panels", PICTURES, []),
+    ("code", "scenes", SCENES, []),
+    ("markdown", "measures", "What is there.\n\n## Measures over seeds\n\nWhat is measured, and why.", []),
+    ("code", "dots", MEASURES, []),
+    ("markdown", "verdict", "## The verdict\n\nHow the claim is read as a measure.", []),
+    ("code", "claims", VERDICT, []),
+    ("markdown", "doubts", "## What would change our mind\n\nWhat this chapter cannot tell.", []),
+)
+
+
+def create(root: Path, name: str, *, title: str = "", question: str = "") -> Path:
+    """Write the notebook of a new chapter and its line in `_toc.yml`; return the notebook's path.
+
+    Raises Failure if the name is not lower-case words with underscores between them, or if it is taken.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+        raise Failure(f"NAME={name}: expected lower-case words with underscores between them, such as weight_decay")
+    path = root / "book" / f"{name}.ipynb"
+    toc = root / "_toc.yml"
+    if path.exists() or f"book/{name}\n" in toc.read_text(encoding="utf-8"):
+        raise Failure(f"NAME={name}: there is such a chapter already; the chapters are {', '.join(chapters(root))}")
+    title = title or name.replace("_", " ").capitalize()
+    question = question or f"What does this chapter ask about {title.lower()}?"
+    words = {"name": name, "title": title, "question": question}
+    cells = []
+    for kind, identity, text, tags in CELLS:
+        text = text.format(**words) if text in (INTRODUCTION, SETUP) else text.replace("NAME_", f"{name}_")
+        cell = {"cell_type": kind, "id": identity, "metadata": {"tags": tags} if tags else {}}
+        cell |= {"execution_count": None, "outputs": []} if kind == "code" else {}
+        cells.append(cell | {"source": text.splitlines(keepends=True)})
+    metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "lossatlas": {"title": title, "question": question, "part": PARTS[-1]},
+    }
+    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    write_whole(path, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(toc, _with_line(toc.read_text(encoding="utf-8"), f"book/{name}").encode())
+    return path
+
+
+def _with_line(contents: str, page: str) -> str:
+    """A table of contents with one page more, before the findings if it has them, else as the last."""
+    lines = contents.rstrip("\n").split("\n")
+    entry = f"  - file: {page}"
+    place = next((number for number, line in enumerate(lines) if line.split()[-1:] == [LAST]), None)
+    if place is not None:
+        return "\n".join([*lines[:place], entry, *lines[place:], ""])
+    chapters = [] if any(line.startswith("chapters:") for line in lines) else ["chapters:"]
+    return "\n".join([*lines, *chapters, entry, ""])
