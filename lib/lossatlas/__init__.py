@@ -1,12 +1,15 @@
 """Loss landscapes of neural networks: directions, surfaces, and what they mean.
 
-Names are imported when they are first used, so that reading a stored surface does not load PyTorch.
+Names are imported when they are first used, so that reading a stored surface does not load PyTorch. Every Dataset of
+a surface has the methods of :class:`lossatlas.accessor.Landscape` under `.landscape`.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+import lossatlas.accessor  # noqa: F401  (registers `Dataset.landscape`)
 
 if TYPE_CHECKING:
     from lossatlas.datasets import DATASETS, Dataset, DatasetUnavailable, fixed_sample, load_dataset
