@@ -133,5 +133,5 @@ def test_a_model_that_returns_more_is_told_of_predict():
     with pytest.raises(ValueError, match="Sequential returned tuple; expected one tensor: predict="):
         odd = nn.Sequential(nn.Embedding(11, 8), nn.GRU(8, 3, batch_first=True))
         la.evaluate(odd, la.random_plane(odd), (inputs, targets))
-    with pytest.raises(ValueError, match=r"inputs of shape \(2, 5\).* do not go through TwoInputs"):
+    with pytest.raises(ValueError, match=r"inputs of shape \(4, 5\).* do not go through TwoInputs"):
         la.evaluate(model, la.random_plane(model), (inputs, targets))

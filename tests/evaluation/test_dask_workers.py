@@ -39,8 +39,8 @@ def asked(monkeypatch):
 
 def local(asked, strategy):
     """The values of this process, by the same strategy and with the workers' one thread."""
-    from lossatlas.evaluation.surface import make_sweep
     from lossatlas.networks.losses import make_score
+    from networks import make_sweep
 
     points = torch.cartesian_prod(*[torch.tensor(GRID, dtype=torch.float32)] * 2)
     sweep = make_sweep(asked["model"], asked["plane"], make_score("cross_entropy"), None)

@@ -8,10 +8,9 @@ import lossatlas as la
 from lossatlas.evaluation import schedule
 from lossatlas.evaluation.kernels import TRANSFORMS
 from lossatlas.evaluation.strategies import Strategy
-from lossatlas.evaluation.surface import make_sweep
 from lossatlas.evaluation.sweep import profile
 from lossatlas.networks.losses import make_score
-from networks import odd_net, plain_loop, table_1
+from networks import make_sweep, odd_net, plain_loop, table_1
 
 pytestmark = pytest.mark.gpu
 

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from lossatlas import random_plane
+from lossatlas.evaluation import preparation
+from lossatlas.evaluation.sweep import Sweep
 from lossatlas.networks.losses import make_score
 from lossatlas.networks.models import MODELS, build_model
 
@@ -76,6 +78,13 @@ def odd_net(seed=0):
     for _ in range(3):
         net(torch.randn(50, 6) * 2 + 1)
     return net
+
+
+def make_sweep(model, plane, score, predict=None):
+    """What the engine evaluates, of a private copy of a model."""
+    network = copy.deepcopy(model).eval().requires_grad_(False)
+    loop = preparation.make_loop(network, plane, (), predict=predict)
+    return Sweep(loop.model, loop.origin, loop.directions, score)
 
 
 def plain_loop(model, plane, data, *, loss, alphas, betas=None):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lossatlas.evaluation.batches import Batch, move, try_outputs
+from lossatlas.evaluation.batches import Batch, move, samples_in, shapes
 from lossatlas.evaluation.runner import Runner
+
+if TYPE_CHECKING:
+    from lossatlas.evaluation.plain_loop import PlainLoop
 
 BATCH_NORM = ("running", "batch", "recalibrate")
 
@@ -53,11 +57,16 @@ def estimating(layers: Sequence[_BatchNorm]) -> Iterator[None]:
             layer.eval()
 
 
-def check_batches(model: nn.Module, batches: Sequence[Batch], device: torch.device) -> None:
-    """Raise ValueError where the smallest batch has too few samples for statistics of its own."""
-    inputs, _ = move(min(batches, key=lambda batch: len(batch[1])), device)
-    with estimating(layers_with_statistics(model)):
-        try_outputs(model, inputs)
+def check_batches(loop: PlainLoop, data: Sequence[Batch]) -> None:
+    """Raise ValueError if the smallest batch has too few samples for statistics of its own."""
+    device = next(iter(loop.origin.values())).device
+    batch = move(min(data, key=samples_in), device)
+    loop.write([0.0] * len(loop.directions))
+    try:
+        with torch.no_grad(), estimating(layers_with_statistics(loop.model)):
+            loop.call(batch)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"data: inputs of {shapes(batch[0])} do not go through {loop.name}: {error}") from error
 
 
 def recalibrate(runner: Runner, batches: Sequence[Batch], point: Tensor) -> None:

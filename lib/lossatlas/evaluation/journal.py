@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,9 +128,10 @@ def describe(text: str, tensors, code: str = "") -> str:
     return f"{text}, {fingerprint(tensors, code)}"
 
 
-def sample_outputs(outputs: Tensor, losses: Tensor) -> list[float]:
-    """A few numbers that another network or loss would not give."""
-    return [*outputs.flatten()[:32].double().tolist(), *losses.flatten().double().tolist()]
+def sample_outputs(outputs: Sequence[Tensor], values: Sequence[Tensor]) -> list[float]:
+    """Return a few numbers that another network or loss would not give."""
+    found = [number for tensor in outputs for number in tensor.detach().flatten()[:32].double().tolist()]
+    return found + [number for tensor in values for number in tensor.flatten().double().tolist()]
 
 
 def how_to_go_on(journal: Journal | None) -> str:

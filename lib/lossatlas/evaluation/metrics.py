@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossatlas.evaluation.batches import Batch
 from lossatlas.networks import losses
 
 RESERVED = ("loss", "accuracy", "gradient_norm", "evaluated", "alpha", "beta", "gamma")
@@ -124,8 +125,8 @@ def _masked_accuracy(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 SHARE = {"units": "share of samples"}
 
 
-def quantities(
-    loss: str | Callable, metrics: Mapping[str, Callable] | None = None, *, targets: bool = True, ignored: bool = False
+def make_quantities(
+    loss: str | Callable, metrics: Mapping[str, Callable] | None = None, data: Sequence[Batch] = ()
 ) -> tuple[Quantity, ...]:
     """Return the quantities that a loss and metrics stand for, the loss first.
 
@@ -135,20 +136,23 @@ def quantities(
         A name brings its accuracy along if it is a classification loss.
     metrics : mapping of str to callable, optional
         Further quantities by name.
-    targets : bool
-        Whether the data have targets; if not, functions of the outputs alone are accepted.
-    ignored : bool
-        Whether some class labels are -100, and so are left out of the cross-entropy and of its accuracy.
+    data : sequence of (inputs, targets)
+        If the targets are None, functions of the outputs alone are accepted. If some class labels are -100, the
+        cross-entropy and its accuracy leave them out.
 
     Examples
     --------
-    >>> [quantity.name for quantity in quantities("cross_entropy")]
+    >>> [quantity.name for quantity in make_quantities("cross_entropy")]
     ['loss', 'accuracy']
     """
-    adapt = (lambda function: function) if targets else without_targets
+    given = [targets for _, targets in data]
+    adapt = without_targets if given and given[0] is None else lambda function: function
+    ignored = loss == "cross_entropy" and any(
+        isinstance(t, Tensor) and bool((t == losses.IGNORED).any()) for t in given
+    )
     if callable(loss):
         found = [Quantity("loss", adapt(loss))]
-    elif ignored and loss == "cross_entropy":
+    elif ignored:
         found = [
             Quantity("loss", _masked_loss, known=True),
             Quantity("accuracy", _masked_accuracy, known=True, attrs={"units": "share of labels"}),
@@ -178,7 +182,7 @@ def check_metrics(metrics: Mapping[str, Callable] | None) -> dict[str, Callable]
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"metrics: name {name!r}; expected an identifier, such as 'top5'")
         if name in RESERVED:
-            raise ValueError(f"metrics: {name!r} is the name of a variable or coordinate of every surface; choose another")
+            raise ValueError(f"metrics: {name!r} is a name that surfaces use; choose another")
         if isinstance(function, type) or not callable(function):
             raise ValueError(f"metrics[{name!r}]={function!r}: expected a callable (outputs, targets)")
     return dict(metrics)

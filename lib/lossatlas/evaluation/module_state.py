@@ -13,8 +13,6 @@ from torch.nn.parameter import is_lazy
 
 from lossatlas.vectors import Params
 
-LOW_PRECISION = (torch.float16, torch.bfloat16)
-
 
 class Passing(nn.Module):
     """A wrapper that only calls the module inside it, under the same parameter names as the one it replaces.
@@ -69,6 +67,20 @@ def _own_attributes(module: nn.Module) -> dict[str, Any]:
     """Return a module's attributes other than its parameters, buffers and children."""
     known = ("_parameters", "_buffers", "_modules")
     return {name: value for name, value in vars(module).items() if name not in known}
+
+
+def attributes(model: nn.Module) -> tuple[tuple[nn.Module, dict[str, Any]], ...]:
+    """Return what the modules hold beside tensors and children, for :func:`put_back`."""
+    return tuple((module, _own_attributes(module)) for module in model.modules())
+
+
+def put_back(held: tuple[tuple[nn.Module, dict[str, Any]], ...]) -> None:
+    """Give modules the attributes that they had, and no others."""
+    for module, values in held:
+        own = vars(module)
+        for name in [name for name in own if name not in values and not name.startswith("_")]:
+            del own[name]
+        own.update(values)
 
 
 def copied(model: nn.Module) -> nn.Module | None:
@@ -169,15 +181,3 @@ def write(model: nn.Module, values: Mapping[str, Tensor]) -> None:
         for name, value in values.items():
             if own[name] is not value:
                 own[name].copy_(value)
-
-
-def plain_reason(model: nn.Module, moving: Mapping[str, Tensor]) -> str | None:
-    """Return why a model's weights have to be written in place, or None if its calls can be given other weights."""
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
-        return "TorchScript"
-    kinds = {tensor.dtype for tensor in moving.values()}
-    if any(tensor.is_complex() for tensor in moving.values()):
-        return "complex weights"
-    if any(tensor.dtype in LOW_PRECISION for tensor in model.parameters()):
-        return "weights of low precision"
-    return "weights of several types" if len(kinds) > 1 else None

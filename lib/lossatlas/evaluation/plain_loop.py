@@ -46,7 +46,9 @@ class PlainLoop:
     combine: str = "mean"
     half: torch.dtype | None = None
     reasons: tuple[str, ...] = ()
-    still: Params = field(default_factory=dict)  # what a forward pass may change, as every point finds it
+    name: str = ""  # of the user's model
+    still: Params = field(default_factory=dict)  # tensors that a forward pass changes, as every point finds them
+    attributes: tuple = ()  # the modules' other attributes, as every point finds them
 
     @cached_property
     def moving(self) -> list[str]:
@@ -60,7 +62,8 @@ class PlainLoop:
             for vector in (self.origin, self.still, *self.directions)
         )
         model = self.model.to(device)
-        return replace(self, model=model, origin=origin, still=still, directions=tuple(directions))
+        held = module_state.attributes(model)
+        return replace(self, model=model, origin=origin, still=still, directions=tuple(directions), attributes=held)
 
     def point(self, coefficients: Sequence[float]) -> Params:
         """Return the values of what moves, computed in double precision and of the types of the origin."""
@@ -76,6 +79,7 @@ class PlainLoop:
 
     def write(self, coefficients: Sequence[float]) -> None:
         """Write a point into the model, and what forward passes may have changed as it was."""
+        module_state.put_back(self.attributes)
         module_state.write(self.model, {**self.still, **self.point(coefficients)})
         if self.random is not None:
             self.random.restore()
@@ -94,11 +98,12 @@ class PlainLoop:
 
     def values(self, batch: Batch) -> list:
         """Return the value of every quantity on a batch, in one of the three forms."""
-        with self._gradients():
+        with self.gradients():
             outputs, targets = self.call(batch)
             return [quantity(outputs, targets) for quantity in self.quantities]
 
-    def _gradients(self):
+    def gradients(self):
+        """Return the context in which passes run."""
         return torch.enable_grad() if self.input_gradients or self.gradient_norm else torch.no_grad()
 
     def sums(
@@ -173,4 +178,5 @@ def cast(loop: PlainLoop, dtype: torch.dtype) -> PlainLoop:
         vectors.combine(to, vector) if vector else {} for vector in (loop.origin, loop.still, *loop.directions)
     )
     model = loop.model.to(dtype)
-    return replace(loop, model=model, origin=origin, still=still, directions=tuple(directions))
+    held = module_state.attributes(model)
+    return replace(loop, model=model, origin=origin, still=still, directions=tuple(directions), attributes=held)

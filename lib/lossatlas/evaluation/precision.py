@@ -68,6 +68,8 @@ def precision_error(work: Work, found: Outcome, points: Tensor) -> float:
     """
     values = found.sums[0]
     chosen = checked_points(values)
+    if work.plain is not None:
+        work = replace(work, plain=replace(work.plain, half=None))
     samples = found.strategy.samples if work.batch_norm != "running" else max(1, min(128, found.strategy.samples // 2))
     full = replace(work, sweep=replace(work.sweep, half=None))
     expected = sums(full, Runner(full.sweep, Strategy(samples)), points[chosen])[0].cpu().numpy()

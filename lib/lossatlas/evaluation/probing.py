@@ -7,7 +7,6 @@ over the batches as given evaluates it.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,7 +30,12 @@ CANNOT_TAKE = (RuntimeError, ValueError, IndexError, TypeError, KeyError, Attrib
 
 
 def examine(
-    loop: PlainLoop, given: Sequence[Batch], points: Sequence[Sequence[float]], random: RandomState
+    loop: PlainLoop,
+    given: Sequence[Batch],
+    points: Sequence[Sequence[float]],
+    random: RandomState,
+    *,
+    whole: bool = False,
 ) -> PlainLoop:
     """Return the loop with what it needs, and with the reasons for which nothing but it can be used.
 
@@ -45,6 +49,8 @@ def examine(
         Where it is tried, θ* first.
     random : RandomState
         The state of the generators that every trial begins with.
+    whole : bool
+        Whether batches stay whole in any case, so that samples may depend on them.
 
     Raises
     ------
@@ -63,6 +69,8 @@ def examine(
     loop.write(points[0])
     for quantity, value in zip(loop.quantities, _checked(loop, sample[0]), strict=True):
         form = form_of(quantity, value, samples_in(sample[0]))
+        if form == PAIR and quantity.known:
+            forms.add("labels left out")
         if quantity.known or form == SAMPLES:
             continue
         forms.add(f"{quantity.name} is {'one value a batch' if form == BATCH else 'a sum and a weight'}")
@@ -74,10 +82,10 @@ def examine(
     if loop.gradient_norm:
         reasons.append("gradients by the weights")
     loop = replace(loop, still=still)
-    if not reasons and samples_in(sample[0]) * len(sample) > 1:
+    if not reasons and not whole and samples_in(sample[0]) * len(sample) > 1:
         reasons += _independence(loop, sample, points)
-    if not reasons and not _handed_over(loop, sample[0], points[-1]):
-        reasons.append("weights written in place")
+    if not reasons and (found_reason := _handed_over(loop, sample[0], points[-1])):
+        reasons.append(found_reason)
     return replace(loop, random=random if random_numbers else None, reasons=tuple(dict.fromkeys(reasons)))
 
 
@@ -123,9 +131,8 @@ def _checked(loop: PlainLoop, batch: Batch) -> list:
         try:
             outputs, targets = loop.call(batch)
         except CANNOT_TAKE as error:
-            name = type(loop.model).__name__ if loop.name is None else loop.name
             raise ValueError(
-                f"data: inputs of {batches.shapes(batch[0])} do not go through {name}: {error}"
+                f"data: inputs of {batches.shapes(batch[0])} do not go through {loop.name}: {error}"
             ) from error
         if any(quantity.known for quantity in loop.quantities) and not isinstance(outputs, Tensor):
             raise ValueError(
@@ -146,31 +153,31 @@ def _checked(loop: PlainLoop, batch: Batch) -> list:
 def _effects(loop: PlainLoop, batch: Batch, points) -> tuple[dict[str, Tensor], bool, list[str]]:
     """Return what a pass changes in the model, whether it draws random numbers, and what these are called."""
     reasons = []
-    own = module_state.tensors_of(loop.model)
-    before = {name: (tensor, tensor.detach().clone()) for name, tensor in own.items()}
+    buffers = {name: (tensor, tensor.detach().clone()) for name, tensor in loop.model.named_buffers()}
     loop.write(points[-1])
-    written = {name: tensor.detach().clone() for name, tensor in own.items()}
-    versions = {id(t): t._version for t in batches.tensors_in(batch)}
+    written = {**loop.origin, **loop.point(points[-1])}
     first = loop.values(batch)
     drawn = loop.random is not None and loop.random.changed()
     after = module_state.tensors_of(loop.model)
-    changed = [
-        name for name, value in written.items() if name not in after or not _equal(after[name].detach(), value)
-    ]
-    still = {name: before[name][1] for name in changed}
-    for name in changed:
-        _put_back(loop.model, name, before[name][0])
+    still = {}
+    for name, (tensor, value) in buffers.items():
+        value = written.get(name, value)
+        if name not in after or after[name] is not tensor or not _equal(tensor, value):
+            _put_back(loop.model, name, tensor)
+            still[name] = loop.origin.get(name, value)
+    for name, parameter in loop.model.named_parameters():
+        if not _equal(parameter.detach(), written[name]):
+            still[name] = loop.origin[name]
     module_state.write(loop.model, still)
     loop = replace(loop, still=still)
     loop.write(points[-1])
     again = loop.values(batch)
     if drawn:
         reasons.append("random numbers, the same at every point")
-    if changed:
-        reasons.append("a forward pass changes buffers")
+    if still:
+        reasons.append("a forward pass changes the model")
     if not all(map(_near, _flat(first), _flat(again))):
         reasons.append("values that differ between equal calls")
-    assert versions == {id(t): t._version for t in batches.tensors_in(batch)}
     return still, drawn, reasons
 
 
@@ -206,7 +213,7 @@ def _independence(loop: PlainLoop, sample: list[Batch], points) -> list[str]:
         return []
     if next(iter(loop.origin.values())).dtype != torch.float64:
         try:  # rounding errors grow in deep networks; in double precision nothing of them is left
-            double = plain_loop.cast(replace(loop, model=copy.deepcopy(loop.model)), torch.float64)
+            double = plain_loop.cast(replace(loop, model=module_state.copied(loop.model)), torch.float64)
             doubled = [batches.cast(batch, torch.float64) for batch in sample]
             if all(_cuts_agree(double, doubled, point, EXACT) for point in points):
                 return []
@@ -255,8 +262,8 @@ def _per_sample(loop: PlainLoop, batch: Batch) -> list[Tensor]:
     return found
 
 
-def _handed_over(loop: PlainLoop, batch: Batch, point) -> bool:
-    """Return whether weights given with a call have the same effect as weights written into the model."""
+def _handed_over(loop: PlainLoop, batch: Batch, point) -> str | None:
+    """Return nothing if weights given with a call have the effect of weights written into the model, else a reason."""
     loop.write(point)
     written = _flat(loop.values(batch))
     weights = loop.point(point)
@@ -264,11 +271,14 @@ def _handed_over(loop: PlainLoop, batch: Batch, point) -> bool:
     try:
         with torch.no_grad():
             inputs, targets = batches.map_tensors(Tensor.clone, batch)
+            versions = [tensor._version for tensor in batches.tensors_in((inputs, targets))]
             with torch.autocast(batch[1].device.type, loop.half, enabled=loop.half is not None):
                 outputs = functional_call(loop.model, weights, (inputs,))
             if loop.half is not None:
                 outputs = outputs.float()
             given = _flat([quantity(outputs, targets) for quantity in loop.quantities])
     except CANNOT_TAKE:
-        return False
-    return all(map(_near, given, written))
+        return "weights written in place"
+    if versions != [tensor._version for tensor in batches.tensors_in((inputs, targets))]:
+        return "a forward pass changes its inputs"
+    return None if all(map(_near, given, written)) else "weights written in place"

@@ -116,12 +116,12 @@ def owned_generators(*sources: nn.Module | Callable | None) -> list:
     def look(value, depth: int) -> None:
         if isinstance(value, OWN_KINDS):
             found[id(value)] = value
-        if depth == 0 or id(value) in seen:
+        if depth == 0 or id(value) in seen or isinstance(value, torch.Tensor | np.ndarray | str | int | float):
             return
         seen.add(id(value))
         if isinstance(value, nn.Module):
             for module in value.modules():
-                look_all(vars(module).values(), 1)
+                look_all(vars(module).values(), 2)
                 forward = getattr(type(module), "forward", None)
                 if not type(module).__module__.startswith("torch."):
                     look(forward, 2)
@@ -129,7 +129,9 @@ def owned_generators(*sources: nn.Module | Callable | None) -> list:
             look_all(value.values(), depth - 1)
         elif isinstance(value, list | tuple):
             look_all(value, depth - 1)
-        elif callable(value):
+        elif not callable(value) or not hasattr(value, "__code__"):
+            look_all(getattr(value, "__dict__", {}).values() if not isinstance(value, type) else (), depth - 1)
+        if callable(value) and not isinstance(value, nn.Module | type):
             look(getattr(value, "__self__", None), depth - 1)
             look_all((getattr(value, name, None) for name in ("func", "args", "keywords", "__defaults__")), depth - 1)
             look_all((cell.cell_contents for cell in getattr(value, "__closure__", None) or () if _filled(cell)), 2)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,11 +21,12 @@ from torch import Tensor
 
 from lossatlas._progress import Bar
 from lossatlas.evaluation.batch_norm import recalibrate
-from lossatlas.evaluation.batches import Batch, move, split, take
+from lossatlas.evaluation.batches import Batch, move, samples_in, split, take
 from lossatlas.evaluation.choosing import Limits, choose
 from lossatlas.evaluation.devices import circumstances
 from lossatlas.evaluation.journal import Journal
-from lossatlas.evaluation.memory import Bound
+from lossatlas.evaluation.memory import Bound, peak_bytes
+from lossatlas.evaluation.plain_loop import PlainLoop
 from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.sweep import Sweep, profile
@@ -36,6 +38,16 @@ LONGEST_CHUNK = 30.0  # … unless they take longer than this many seconds
 
 
 @dataclass(frozen=True)
+class LoopRunner:
+    """Stands for the plain loop, which needs no preparation."""
+
+    strategy: Strategy
+
+
+AnyRunner = Runner | ThreadedRunner | LoopRunner
+
+
+@dataclass(frozen=True)
 class Work:
     """All that any chunk of points needs: the sweep, the data in blocks (for ``batch_norm`` other than
     ``"running"``: in batches as given), and the bytes that a pass may allocate."""
@@ -44,10 +56,11 @@ class Work:
     blocks: Sequence[Batch]
     batch_norm: str = "running"
     memory: int | None = None
+    plain: PlainLoop | None = None  # evaluates everything, in place of any other strategy
 
     @property
     def samples(self) -> int:
-        return sum(len(targets) for _, targets in self.blocks)
+        return sum(map(samples_in, self.blocks))
 
     def on(self, device: torch.device) -> Work:
         """The same work with the network and its directions moved to a device; blocks move when their turn comes."""
@@ -56,7 +69,9 @@ class Work:
             for vector in (self.sweep.origin, *self.sweep.directions)
         )
         model = self.sweep.model.to(device)
-        return replace(self, sweep=replace(self.sweep, model=model, origin=origin, directions=tuple(directions)))
+        plain = self.plain and self.plain.on(device)
+        sweep = replace(self.sweep, model=model, origin=origin, directions=tuple(directions))
+        return replace(self, plain=plain, sweep=sweep)
 
     def holding(self, blocks: Sequence[Batch]) -> Work:
         """The same work with these data."""
@@ -79,11 +94,13 @@ def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bou
     return Limits(bound.sizes(limits.sizes), bound.allowed), bound
 
 
-def tuned(work: Work, coefficients: Tensor) -> tuple[Runner | ThreadedRunner, float]:
+def tuned(work: Work, coefficients: Tensor) -> tuple[AnyRunner, float]:
     """The fastest runner found for points (n, d), and the seconds that one of them takes it.
 
     Raises ValueError where the smallest pass needs more than ``work.memory``.
     """
+    if work.plain is not None:
+        return tuned_loop(work, coefficients)
     inputs, targets = batch = largest(work, coefficients.device)
     limits, bound = bounded(work, batch, coefficients)
     with torch.no_grad():
@@ -99,13 +116,44 @@ def tuned(work: Work, coefficients: Tensor) -> tuple[Runner | ThreadedRunner, fl
     return runner, seconds * work.samples
 
 
+def tuned_loop(work: Work, coefficients: Tensor) -> tuple[LoopRunner, float]:
+    """Return the plain loop, and the seconds that one point takes it. Warn if a batch needs too much memory."""
+    loop = work.plain
+    assert loop is not None
+    batch, start = max(work.blocks, key=samples_in), time.perf_counter()
+
+    def one_point() -> None:
+        loop.sums(coefficients[:1], [batch])
+
+    if work.memory is None:
+        one_point()
+    else:
+        needed = peak_bytes(one_point, coefficients.device)
+        if needed > work.memory:
+            whole = f"a batch of {samples_in(batch)} samples must stay whole, and needs {needed} bytes"
+            warnings.warn(f"memory={work.memory}: {whole}", stacklevel=2)
+    seconds = (time.perf_counter() - start) * work.samples / samples_in(batch)
+    return LoopRunner(Strategy(samples_in(batch))), seconds
+
+
+def two_rows(sums: Tensor, work: Work) -> Tensor:
+    """Return the sums of loss and of correct predictions out of those of all quantities."""
+    assert work.plain is not None
+    names = [quantity.name for quantity in work.plain.quantities]
+    values = sums[: len(sums) // 2] / sums[len(sums) // 2 :] * work.samples
+    right = values[names.index("accuracy")] if "accuracy" in names else torch.full_like(values[0], float("nan"))
+    return torch.stack([values[0], right])
+
+
 def measurable(strategy: Strategy) -> bool:
     """Return whether the memory of a strategy's passes was measured before they were tried."""
     return all(transform.measurable for transform in strategy.transforms)
 
 
-def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> Runner | ThreadedRunner:
+def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> AnyRunner:
     """A runner for a strategy that was chosen before. Raises ValueError where ``work.memory`` does not allow it."""
+    if work.plain is not None:
+        return LoopRunner(strategy)
     batch = largest(work, coefficients.device)
     _, bound = bounded(work, batch, coefficients)
     if bound and not bound.allowed(strategy):
@@ -116,7 +164,7 @@ def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> Runner | 
 
 
 def sums(
-    work: Work, runner: Runner | ThreadedRunner, coefficients: Tensor, advance: Callable[[int], object] = lambda n: None
+    work: Work, runner: AnyRunner, coefficients: Tensor, advance: Callable[[int], object] = lambda n: None
 ) -> Tensor:
     """Sums of loss and of correct predictions over all the data at points (n, d): float64 (2, n).
 
@@ -124,6 +172,9 @@ def sums(
     evaluations. The bits at a point do not depend on the others in its chunk, as long as chunks begin where
     :func:`chunks` lets them.
     """
+    if work.plain is not None or isinstance(runner, LoopRunner):
+        assert work.plain is not None
+        return two_rows(work.plain.sums(coefficients, work.blocks, advance), work)
     with torch.no_grad():
         if work.batch_norm != "recalibrate":
             return over_data(work, runner, coefficients, advance)
@@ -174,7 +225,7 @@ class LocalExecutor(contextlib.nullcontext):
     def __init__(self, work: Work, points: Tensor, device: torch.device):
         super().__init__(self)
         self.work, self.points = work.on(device), points.to(device)
-        self.runner: Runner | None = None
+        self.runner: AnyRunner | None = None
         self.facts: dict[str, str] = circumstances(device)
 
     def tune(self) -> tuple[Strategy, float]:

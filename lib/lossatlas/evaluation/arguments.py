@@ -1,0 +1,141 @@
+"""What the functions of this package are given: checked and normalized in one place, before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossatlas.directions.subspaces import Subspace
+
+
+def check_grid(values: Sequence[float], name: str) -> np.ndarray:
+    """Return coordinates along one axis as a float64 array.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Coordinates.
+    name : str
+        What a message calls them.
+
+    Raises
+    ------
+    ValueError
+        Unless there are two or more of them, finite and increasing.
+
+    Examples
+    --------
+    >>> check_grid([0, 1], "alphas")
+    array([0., 1.])
+    """
+    try:
+        grid = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}={values!r}: expected increasing numbers") from error
+    if grid.ndim != 1 or grid.size < 2:
+        raise ValueError(f"{name}: shape {grid.shape}, expected one dimension with at least 2 points")
+    if not np.isfinite(grid).all():
+        bad = int(np.flatnonzero(~np.isfinite(grid))[0])
+        raise ValueError(f"{name}[{bad}] = {grid[bad]}: every grid value must be finite")
+    if (np.diff(grid) <= 0).any():
+        bad = int(np.flatnonzero(np.diff(grid) <= 0)[0])
+        raise ValueError(f"{name}: not increasing at index {bad} ({grid[bad]:g} then {grid[bad + 1]:g})")
+    return grid
+
+
+def make_grid(plane: Subspace, given: Mapping[str, Sequence[float] | None]) -> dict[str, np.ndarray]:
+    """Return the checked coordinates by dimension, by default 51 from -1 to 1, then those of the first axis.
+
+    Raises
+    ------
+    ValueError
+        If a grid is none, or is given for an axis that the subspace does not have.
+    """
+    names = [axis.name for axis in plane.axes]
+    for name, values in given.items():
+        if values is not None and name not in names:
+            raise ValueError(f"{name}s: given for a {type(plane).__name__}, whose axes are {', '.join(names)}")
+    grid: dict[str, np.ndarray] = {}
+    for name in names:
+        values = given.get(name)
+        first = next(iter(grid.values()), np.linspace(-1, 1, 51))
+        grid[name] = check_grid(first if values is None else values, f"{name}s")
+    return grid
+
+
+def check_plane(plane) -> None:
+    """Raise ValueError unless this is a subspace with tensors for its origin and directions."""
+    if not isinstance(plane, Subspace):
+        raise ValueError(f"plane: got {type(plane).__name__}, expected a Plane or a Line (see random_plane) or a Box")
+
+
+def check_choice(value, name: str, choices: Sequence) -> None:
+    """Raise ValueError unless a value is one of the choices.
+
+    Examples
+    --------
+    >>> check_choice("grid", "method", ("grid", "adaptive"))
+    """
+    if not isinstance(value, str | None) or value not in choices:
+        raise ValueError(f"{name}={value!r}: expected one of {tuple(choices)}")
+
+
+def check_flag(value, name: str) -> bool:
+    """Return a truth value. Raise ValueError if it is none."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r}: expected True or False")
+    return bool(value)
+
+
+def check_memory(memory) -> int | None:
+    """Return a number of bytes. Raise ValueError if it is none, or less than one."""
+    if memory is None:
+        return None
+    if isinstance(memory, bool | np.bool_) or not isinstance(memory, Integral) or memory <= 0:
+        raise ValueError(f"memory={memory!r}: expected a number of bytes, at least 1")
+    return int(memory)
+
+
+def check_resume(resume) -> Path | None:
+    """Return the path of a resume file. Raise ValueError if it is none, or empty."""
+    if resume is None:
+        return None
+    if not isinstance(resume, str | os.PathLike) or not os.fspath(resume):
+        raise ValueError(f"resume={resume!r}: expected the path of a file")
+    return Path(resume)
+
+
+def check_predict(predict) -> None:
+    """Raise ValueError unless this is None or a callable."""
+    if predict is not None and (isinstance(predict, type) or not callable(predict)):
+        raise ValueError(f"predict={predict!r}: expected a callable (model, inputs) or None")
+
+
+def plain_values(value: Any) -> Any:
+    """Return a value as JSON can hold it: numbers of NumPy and tensors as numbers or lists, paths as text.
+
+    Examples
+    --------
+    >>> plain_values({"seed": np.int64(3), "file": Path("a.pt"), "layers": {"out"}})
+    {'seed': 3, 'file': 'a.pt', 'layers': ['out']}
+    """
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain_values(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):  # arrays, tensors and their scalars
+        return plain_values(value.tolist())
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, set | frozenset):
+        return sorted(map(plain_values, value), key=str)
+    if isinstance(value, list | tuple | type({}.keys()) | range):
+        return [plain_values(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
