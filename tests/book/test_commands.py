@@ -35,7 +35,7 @@ from lossatlas_book.notebooks import chapters, execute, launch, parameters, prog
 from lossatlas_book.notebooks.papermill import run_papermill
 from lossatlas_book.site import build as site
 from lossatlas_book.site import executed as executed_notebooks
-from lossatlas_book.site import serve, viewer
+from lossatlas_book.site import front_page, serve, viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = """\
@@ -702,6 +702,16 @@ def test_pages_are_pictured_and_measured(small_site):
     assert set(rows) == {"book/intro.html", "book/tiny.html", "search.html"}
     before, scenes, largest, text, idle = rows["book/tiny.html"]
     assert int(before) > 100 and (scenes, largest) == ("0", "–") and 0 < float(text) <= float(idle)
+
+
+def test_the_front_page_asks_what_the_chapters_ask_in_the_order_of_the_contents(book):
+    for name, question in (("a", "Why?"), ("b", "How?"), ("apart", "Where?")):
+        notebook = nbformat.read(write_notebook(book / "book" / f"{name}.ipynb"), as_version=4)
+        notebook.metadata["lossatlas"] = {"question": question}
+        nbformat.write(notebook, book / "book" / f"{name}.ipynb")
+    (book / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n- file: book/b\n- file: book/a\n")
+    rows = front_page.questions(book).split("* - ")[2:]
+    assert [row.split() for row in rows] == [["[](b.ipynb)", "-", "How?"], ["[](a.ipynb)", "-", "Why?", "```"]]
 
 
 # where a page's buttons lead

@@ -16,6 +16,7 @@ import yaml
 from ..console import ANSI, Failure, run_logged, step, tail
 from ..notebooks import chapters
 from ..notebooks.records import digest
+from . import front_page
 from .executed import again, tidy, title
 from .pages import NOTEBOOKS
 
@@ -33,6 +34,7 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     shutil.copytree(root / "book", book, ignore=skip)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, source / name)
+    (source / front_page.QUESTIONS).write_text(front_page.questions(root), encoding="utf-8")
     (source / NOTEBOOKS).mkdir()
     scenes = []
     for name, path in executed.items():
