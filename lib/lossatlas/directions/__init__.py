@@ -6,15 +6,15 @@ from lossatlas.directions.gaussian import (
     random_direction,
     random_line,
     random_plane,
-    weight_layers,
 )
+from lossatlas.directions.interpolation import line_between, plane_through
+from lossatlas.directions.moving import weight_layers
 from lossatlas.directions.random_walk import random_walk, random_walk_shares
 from lossatlas.directions.subspaces import Axis, Box, Line, Plane, Subspace, plane_from_directions
 from lossatlas.directions.svd import reconstruction_errors, smallest_errors, svd_by_eigenvectors
 from lossatlas.directions.trajectory import (
     dot_products,
     effective_dimensions,
-    line_between,
     pca_plane,
     project,
 )
@@ -31,6 +31,7 @@ __all__ = [
     "normalize_direction",
     "pca_plane",
     "plane_from_directions",
+    "plane_through",
     "project",
     "random_box",
     "random_direction",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from lossatlas import vectors
+from lossatlas.directions import checks
+from lossatlas.directions.checkpoints import Network, read
+from lossatlas.directions.moving import masked_parameters, moving_parameters
 from lossatlas.directions.subspaces import STEP, Box, Line, Plane
 from lossatlas.vectors import Params, Point
 
@@ -16,85 +19,150 @@ UNITS = {"filter": "filter-normalized step", "layer": "layer-normalized step", N
 EPSILON = 1e-10  # keeps a zero slice of a direction from dividing by zero (Li et al.'s code has the same)
 
 
-def weight_layers(model: Point) -> list[str]:
-    """Names of the layers that hold a weight of two or more dimensions, in the model's order."""
-    layers: dict[str, None] = {}
-    for name, tensor in vectors.parameters_of(model).items():
-        if tensor.dim() >= 2:
-            layers.setdefault(name.rpartition(".")[0] or name)
-    return list(layers)
+def normalize_direction(direction: Mapping[str, Tensor], origin: Mapping[str, Tensor], normalize: str | None) -> Params:
+    """Scale a direction to the weights that it is added to.
 
+    Parameters
+    ----------
+    direction, origin : dict of str to Tensor
+        The direction d and the weights θ, of the same names and shapes.
+    normalize : {"filter", "layer", None}
+        ``"filter"``: every slice along dimension 0 gets the norm of the same slice of θ,
+        ``d ← d · ‖θ‖ / (‖d‖ + 1e-10)``. ``"layer"``: the same with the whole tensor as the slice. None: unchanged.
 
-def normalize_direction(direction: Mapping[str, Tensor], origin: Mapping[str, Tensor], normalize) -> Params:
-    """Scale a direction to the weights it is added to (Li et al. 2018, section 4).
+    Returns
+    -------
+    dict of str to Tensor
+        The scaled direction, in the dtypes of ``direction``.
 
-    ``"filter"``: every slice along dimension 0 gets the norm of the same slice of θ*,
-    ``d ← d · ‖θ‖ / (‖d‖ + 1e-10)``. ``"layer"``: the same with the whole tensor as the slice.
-    ``None``: unchanged. Raises ValueError for any other value.
+    Raises
+    ------
+    ValueError
+        If ``normalize`` is none of these, or if names or shapes differ.
+
+    References
+    ----------
+    Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> theta = {"w": torch.tensor([[3.0, 4.0], [0.0, 2.0]])}
+    >>> normalize_direction({"w": torch.ones(2, 2)}, theta, "filter")["w"].norm(dim=1).round(decimals=2)
+    tensor([5., 2.])
     """
-    if normalize not in NORMALIZATIONS:
-        raise ValueError(f"normalize={normalize!r}: expected one of {NORMALIZATIONS}")
-    if normalize is None:
-        return dict(direction)
-    size = vectors.filter_norms if normalize == "filter" else torch.linalg.vector_norm
-    return vectors.combine(lambda d, theta: d * (size(theta) / (size(d) + EPSILON)), direction, origin)
+    checks.choice(normalize, "normalize", NORMALIZATIONS)
+    given, theta = checks.tensors(direction, "direction"), checks.tensors(origin, "origin")
+    vectors.check_same_shape(theta, given, what="direction")
+    return given if normalize is None else _scaled(given, theta, normalize)
 
 
-def moving_parameters(origin: Mapping[str, Tensor], layers: Sequence[str] | None, include_biases: bool) -> set:
-    """Names of the parameters that a direction moves.
+def _scaled(direction: Params, origin: Params, normalize: str) -> Params:
+    size: Callable[[Tensor], Tensor] = vectors.filter_norms if normalize == "filter" else torch.linalg.vector_norm
 
-    ``layers`` are names of layers or parameters (a layer stands for all its parameters); None is all.
-    Parameters of fewer than two dimensions stay put unless ``include_biases``.
-    Raises ValueError for a name that the model does not have, or where nothing would move.
-    """
-    names = set(origin)
-    if layers is not None:
-        if isinstance(layers, str):
-            layers = [layers]
-        names = set()
-        for layer in layers:
-            found = {name for name in origin if name == layer or name.startswith(f"{layer}.")}
-            if not found:
-                raise ValueError(f"layers: no layer {layer!r} in this model; it has {weight_layers(origin)}")
-            names |= found
-    if not include_biases:
-        names = {name for name in names if origin[name].dim() >= 2}
-    if not names:
-        raise ValueError(
-            f"layers={layers!r} with include_biases={include_biases}: no parameter would move; "
-            f"layers with weights are {weight_layers(origin)}"
-        )
-    return names
+    def scaled(d: Tensor, theta: Tensor) -> Tensor:
+        if not checks.movable(d):
+            return d
+        wide = torch.promote_types(d.dtype, torch.float32)  # norms in half precision are off by a per cent
+        d_wide, theta_wide = d.to(wide), theta.to(torch.promote_types(theta.dtype, torch.float32))
+        return (d_wide * (size(theta_wide) / (size(d_wide) + EPSILON))).to(d.dtype)
+
+    return vectors.combine(scaled, direction, origin)
+
+
+def _drawn(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    """Return Gaussian numbers in the shape and dtype of a tensor; zeros for one of whole numbers."""
+    if not checks.movable(tensor):
+        return torch.zeros_like(tensor)
+    dtype = torch.complex128 if tensor.is_complex() else torch.float64
+    return torch.randn(tensor.shape, generator=generator, dtype=dtype).to(tensor)
+
+
+def _direction(network: Network, generator: torch.Generator, *, normalize, scale, layers, include_biases) -> Params:
+    """Return one direction; arguments are checked."""
+    origin = network.parameters
+    moving = moving_parameters(network.source, origin, layers, include_biases)
+    drawn = {name: _drawn(tensor, generator) for name, tensor in origin.items()}
+    theta = dict(origin)
+    for name, mask in masked_parameters(origin, network.buffers):
+        drawn[name], theta[name] = drawn[name] * mask, theta[name] * mask
+    direction = drawn if normalize is None else _scaled(drawn, theta, normalize)
+    return {name: scale * tensor if name in moving else torch.zeros_like(tensor) for name, tensor in direction.items()}
+
+
+def _options(normalize, scale, layers, include_biases) -> dict:
+    """Return the checked options that all random directions share, as a description holds them."""
+    return {
+        "normalize": checks.choice(normalize, "normalize", NORMALIZATIONS),
+        "scale": checks.scale_of(scale),
+        "layers": checks.names(layers, "layers"),
+        "include_biases": checks.flag(include_biases, "include_biases"),
+    }
 
 
 def random_direction(
     model: Point,
     *,
     generator: torch.Generator,
-    normalize="filter",
-    scale=1.0,
-    layers=None,
-    include_biases=False,
+    normalize: str | None = "filter",
+    scale: float = 1.0,
+    layers: Sequence[str] | None = None,
+    include_biases: bool = False,
 ) -> Params:
-    """One Gaussian direction, normalized, times ``scale``; zero where nothing is to move.
+    """Return one Gaussian direction, normalized, times ``scale``.
 
-    Drawn in float64 on the CPU, so that a seed means the same direction on every device and precision.
+    It is drawn in float64 on the CPU, so that a seed means the same direction on every device and precision.
+    Parameters that do not move are zero; complex parameters get complex numbers.
+
+    Parameters
+    ----------
+    model : Module or dict of str to Tensor
+        A network, its parameters or its state dict.
+    generator : torch.Generator
+        A generator of the CPU.
+    normalize, scale, layers, include_biases
+        See :func:`random_plane`.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The direction, in the names, shapes and dtypes of the parameters.
+
+    Raises
+    ------
+    ValueError
+        For an argument that is none of these, or if nothing would move.
+
+    Examples
+    --------
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> direction = random_direction(torch.nn.Linear(3, 2), generator=generator)
+    >>> {name: bool(tensor.any()) for name, tensor in direction.items()}
+    {'weight': True, 'bias': False}
     """
-    origin = vectors.parameters_of(model)
-    moving = moving_parameters(origin, layers, include_biases)
-    drawn = {
-        name: torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
-        for name, tensor in origin.items()
-    }
-    direction = normalize_direction(drawn, origin, normalize)
-    return {name: scale * tensor if name in moving else torch.zeros_like(tensor) for name, tensor in direction.items()}
+    options = _options(normalize, scale, layers, include_biases)
+    if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
+        raise ValueError(f"generator={generator!r}: expected a torch.Generator of the CPU")
+    network = read(model, "model")
+    checks.check_finite(network.parameters, "model")
+    return _direction(network, generator, **options)
 
 
-def _drawn(model: Point, number: int, seed: int, options: dict) -> tuple[Params, list[Params], str]:
-    """The origin, so many directions drawn one after the other, and the units of a step along them."""
-    generator = torch.Generator().manual_seed(seed)
-    directions = [random_direction(model, generator=generator, **options) for _ in range(number)]
-    return vectors.parameters_of(model), directions, UNITS[options["normalize"]]
+def _draw(model: Point, number: int, seed: int, options: dict) -> tuple[Network, list[Params], dict]:
+    """Return a copy of a network, several directions drawn one after the other, and how they were drawn."""
+    described = {"seed": checks.seed_of(seed), **options}
+    given = read(model, "model")
+    checks.check_finite(given.parameters, "model")
+    generator = torch.Generator().manual_seed(described["seed"])
+    directions = [_direction(given, generator, **options) for _ in range(number)]
+    for direction in directions:
+        if not any(bool(tensor.any()) for tensor in direction.values()):
+            raise ValueError(
+                f"normalize={options['normalize']!r}, layers={options['layers']!r}: the weights that would move are "
+                "all zero, and so is a direction scaled to them; normalize=None moves them"
+            )
+    copied = Network(vectors.copy_of(given.parameters), vectors.copy_of(given.buffers), given.source)
+    return copied, directions, described
 
 
 def random_plane(
@@ -106,16 +174,86 @@ def random_plane(
     layers: Sequence[str] | None = None,
     include_biases: bool = False,
 ) -> Plane:
-    """The plane through a model's weights along two Gaussian directions.
+    """Draw the plane through a model's weights along two Gaussian directions.
 
-    ``normalize``: ``"filter"``, ``"layer"`` or None (see :func:`lossatlas.directions.normalize_direction`);
-    ``scale`` multiplies both directions afterwards (the report's unnormalized pictures use ``normalize=None,
-    scale=0.1``); ``layers``: move only these (see :func:`weight_layers`). Biases and normalization scales stay put
-    unless ``include_biases``. Raises ValueError for an unknown normalization or layer.
+    The module that owns a parameter decides whether it moves:
+
+    ==================================  =====================================  ==================================
+    owner                               moves                                  moves with ``include_biases`` only
+    ==================================  =====================================  ==================================
+    ``Linear``, ``Conv*d``,             ``weight``                             ``bias``
+    ``ConvTranspose*d``, ``Bilinear``
+    ``Embedding``, ``EmbeddingBag``     ``weight`` (a filter is a token's row)
+    ``RNN``, ``LSTM``, ``GRU``, cells   ``weight_ih``, ``weight_hh``,          ``bias_ih``, ``bias_hh``
+                                        ``weight_hr``
+    ``MultiheadAttention``              ``in_proj_weight`` and the others of   ``in_proj_bias``, ``bias_k``,
+                                        q, k and v, ``out_proj.weight``        ``bias_v``, ``out_proj.bias``
+    ``BatchNorm*d``, ``LayerNorm``,                                            ``weight``, ``bias``, whatever
+    ``GroupNorm``, ``InstanceNorm*d``,                                         their shape
+    ``RMSNorm``, ``SyncBatchNorm``;
+    classes named ``...Norm``
+    weights that are parametrized       what the optimizer moves: the          ``original`` and the like of a
+    (``weight_norm``,                   magnitude and direction of             bias
+    ``spectral_norm``) or pruned        ``weight_norm``, ``original``,
+                                        ``weight_orig`` where its mask is 1
+    ``PReLU``                                                                  ``weight``
+    other modules                       parameters with two dimensions longer  others, such as scales of shape
+                                        than 1, and matrices that are not      (1, C, 1, 1), and parameters
+                                        named as a scale or shift              without dimensions
+    ==================================  =====================================  ==================================
+
+    Complex parameters move along complex directions. Whole numbers and quantized tensors never move. In a
+    parameter dict the owners are not known, and names and shapes decide, as for other modules.
+
+    Parameters
+    ----------
+    model : Module or dict of str to Tensor
+        θ*: a network, its parameters or its state dict. A network's buffers stay its own, whichever model the plane
+        is evaluated with.
+    seed : int
+        The same seed gives the same plane on every device.
+    normalize : {"filter", "layer", None}
+        How directions are scaled to the weights: see :func:`lossatlas.directions.normalize_direction`.
+    scale : float
+        Multiplies both directions afterwards.
+    layers : sequence of str, optional
+        Move only these layers or parameters (see :func:`weight_layers`); None moves all.
+    include_biases : bool
+        Move what the last column names, too.
+
+    Returns
+    -------
+    Plane
+        Its axes count normalized steps; its description holds the arguments.
+
+    Raises
+    ------
+    ValueError
+        For an argument that is none of these, for an unknown layer, for weights that are not finite, or if nothing
+        would move.
+
+    References
+    ----------
+    Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 4.
+
+    Examples
+    --------
+    >>> plane = random_plane(torch.nn.Linear(3, 2), seed=1)
+    >>> plane
+    Plane(alpha, beta; 8 weights; {'kind': 'random plane', 'seed': 1, 'normalize': 'filter', 'scale': 1.0, \
+'layers': None, 'include_biases': False})
+    >>> plane.axes[0].units
+    'filter-normalized step'
     """
-    options = dict(normalize=normalize, scale=scale, layers=layers, include_biases=include_biases)
-    origin, directions, units = _drawn(model, 2, seed, options)
-    return Plane(origin, *directions, {"kind": "random plane", "seed": seed, **options}, units=units)
+    network, directions, description = _draw(model, 2, seed, _options(normalize, scale, layers, include_biases))
+    return Plane(
+        network.parameters,
+        directions[0],
+        directions[1],
+        {"kind": "random plane", **description},
+        units=UNITS[normalize],
+        buffers=network.buffers,
+    )
 
 
 def random_line(
@@ -127,10 +265,37 @@ def random_line(
     layers: Sequence[str] | None = None,
     include_biases: bool = False,
 ) -> Line:
-    """The line through a model's weights along the δ of :func:`random_plane` with the same arguments."""
-    options = dict(normalize=normalize, scale=scale, layers=layers, include_biases=include_biases)
-    origin, directions, units = _drawn(model, 1, seed, options)
-    return Line(origin, *directions, {"kind": "random line", "seed": seed, **options}, units=units)
+    """Draw the line through a model's weights along the δ of :func:`random_plane` with the same arguments.
+
+    Parameters
+    ----------
+    model, seed, normalize, scale, layers, include_biases
+        See :func:`random_plane`.
+
+    Returns
+    -------
+    Line
+        Its axis counts normalized steps.
+
+    Raises
+    ------
+    ValueError
+        As :func:`random_plane` does.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(3, 2)
+    >>> bool((random_line(model, seed=4).delta["weight"] == random_plane(model, seed=4).delta["weight"]).all())
+    True
+    """
+    network, directions, description = _draw(model, 1, seed, _options(normalize, scale, layers, include_biases))
+    return Line(
+        network.parameters,
+        directions[0],
+        {"kind": "random line", **description},
+        units=UNITS[normalize],
+        buffers=network.buffers,
+    )
 
 
 def random_box(
@@ -142,7 +307,33 @@ def random_box(
     layers: Sequence[str] | None = None,
     include_biases: bool = False,
 ) -> Box:
-    """The box along three Gaussian directions, of which the first two are those of :func:`random_plane`."""
-    options = dict(normalize=normalize, scale=scale, layers=layers, include_biases=include_biases)
-    origin, directions, units = _drawn(model, 3, seed, options)
-    return Box(origin, directions, {"kind": "random box", "seed": seed, **options}, units=units)
+    """Draw the box along three Gaussian directions, of which the first two are those of :func:`random_plane`.
+
+    Parameters
+    ----------
+    model, seed, normalize, scale, layers, include_biases
+        See :func:`random_plane`.
+
+    Returns
+    -------
+    Box
+        Its axes count normalized steps.
+
+    Raises
+    ------
+    ValueError
+        As :func:`random_plane` does.
+
+    Examples
+    --------
+    >>> [axis.name for axis in random_box(torch.nn.Linear(3, 2)).axes]
+    ['alpha', 'beta', 'gamma']
+    """
+    network, directions, description = _draw(model, 3, seed, _options(normalize, scale, layers, include_biases))
+    return Box(
+        network.parameters,
+        directions,
+        {"kind": "random box", **description},
+        units=UNITS[normalize],
+        buffers=network.buffers,
+    )
