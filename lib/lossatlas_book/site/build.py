@@ -93,7 +93,8 @@ def build(root: Path, *, executed: Mapping[str, Path]) -> Path:
     """Build the whole site into `_build/html/`, unless it is there and nothing of it changed."""
     html, record = root / "_build" / "html", root / "_build" / "html.json"
     pages = (file for file in (root / "book").rglob("*") if file.is_file() and file.suffix != ".ipynb")
-    code = Path(__file__).parents[1].rglob("*.py")
+    library = Path(__file__).parents[2] / "lossatlas" / "figures" / "templates"
+    code = [*Path(__file__).parents[1].rglob("*.py"), *Path(__file__).parent.rglob("*.html"), *library.glob("*.html")]
     config = [root / "_config.yml", root / "_toc.yml", *(p for p in [root / "constraints.txt"] if p.exists())]
     inputs = digest([*config, *sorted(pages), *sorted(code), *executed.values()])
     if _recorded(record) == inputs and (html / "index.html").exists():
