@@ -5,9 +5,10 @@ from lossatlas.figures.alt_text import describe
 from lossatlas.figures.correlation import scatter
 from lossatlas.figures.curves import curve_against, dots, histograms, loss_curves, profile
 from lossatlas.figures.provenance import provenance_table
-from lossatlas.figures.surfaces import contour, panels, path_over_contours, path_panels
+from lossatlas.figures.surfaces import contour, panels, path_over_contours
 from lossatlas.figures.tables import Table, claims_table, seeds_table, trends_table
 from lossatlas.figures.theme import figure_html
+from lossatlas.figures.trajectories import path_panels
 from lossatlas.geometry import spoken
 
 __all__ = [

@@ -15,6 +15,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from lossatlas.figures.attachments import data_file, numbers
 from lossatlas.figures.page import Bundle, asset, mimebundle, render
@@ -27,6 +28,7 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X")  # beside colour, so that nothing is
 MAP = "viridis"  # even steps of lightness; read alike with every kind of colour vision
 PER_INCH = 100  # CSS pixels for an inch of figure
 SHARP = 2  # pixels of the picture for a CSS pixel
+CASING = [withStroke(linewidth=2.4, foreground="#1a1a1a")]  # so that white is seen on light colours
 
 RC = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same picture on every machine
