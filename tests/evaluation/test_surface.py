@@ -60,6 +60,22 @@ def test_a_line_has_alpha_alone():
         la.evaluate(a, line, data, betas=GRID)
 
 
+@pytest.mark.parametrize("own", [torch.float32, torch.float64])
+@pytest.mark.parametrize("given", [torch.float32, torch.float64])
+def test_a_direction_may_have_another_precision_than_the_model(own, given):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2).to(own)
+    inputs, targets = torch.randn(40, 3, dtype=own), torch.randint(2, (40,))
+    origin = {name: tensor.detach() for name, tensor in model.named_parameters()}
+    direction = {name: torch.randn(tensor.shape, dtype=given) for name, tensor in origin.items()}
+    alphas = np.linspace(-1, 1, 5)
+    ds = la.evaluate(model, la.Line(origin, direction), (inputs, targets), alphas=alphas, progress=False)
+    for alpha, loss in zip(alphas, ds.loss.values, strict=True):
+        weight, bias = (origin[name].double() + alpha * direction[name].double() for name in ("weight", "bias"))
+        expected = torch.nn.functional.cross_entropy(inputs.double() @ weight.T + bias, targets)
+        np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
 def test_batches_of_any_kind_give_the_same_surface():
     model, (inputs, targets) = odd_net(), odd_data(45)
     plane = la.random_plane(model, seed=0)

@@ -34,7 +34,8 @@ class Runner:
         self.like = {name: sweep.origin[name] for name in names}
         self.origin = vectors.flatten(self.like) if names else nothing
         steps = ({name: direction[name] for name in names} for direction in sweep.directions)
-        self.steps = torch.stack([vectors.flatten(step) if names else nothing for step in steps])
+        flat = [vectors.flatten(step) if names else nothing for step in steps]
+        self.steps = torch.stack(flat).to(self.origin.dtype)  # a direction may be given in another precision
         self.builds = any(transform.whole_passes for transform in strategy.transforms)
         self.built: Callable | None = None  # the program for whole passes, once it is built
 
