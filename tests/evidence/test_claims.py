@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from effects import claim, effect_of
 from lossatlas import evidence
@@ -102,3 +103,55 @@ def test_a_claim_says_what_it_expects():
     for expected, margin in (("greater", 1.0), ("same", 0.0), ("same", -1.0)):
         with pytest.raises(ValueError, match="margin="):
             claim(expected, effect_of(0), margin=margin)
+
+
+# Claims from labelled measures
+
+
+def measured():
+    """Roughness over condition and seed, two conditions far apart."""
+    around = np.array([-0.02, -0.01, 0.0, 0.01, 0.02, 0.03])
+    values = np.stack([0.3 + around, 0.5 + around])
+    coords = {"condition": ["4 layers", "16 layers"], "seed": np.arange(6)}
+    return xr.DataArray(values, coords, ("condition", "seed"), "roughness")
+
+
+def made(values, **options):
+    return evidence.claim(
+        "deeper is rougher", values, **{"a": "4 layers", "b": "16 layers", "expected": "greater", **options}, figure="4"
+    )
+
+
+def test_a_claim_is_made_from_a_labelled_measure():
+    values = measured()
+    found = made(values)
+    assert found.effect == evidence.difference(values.values[0], values.values[1])
+    assert (found.measure, found.compared, found.expected) == ("roughness", "16 layers − 4 layers", "greater")
+    assert evidence.judge([found])[0].outcome == "supported"
+    assert made(values, a="16 layers", b="4 layers").effect.difference == pytest.approx(-found.effect.difference)
+    assert made(values.transpose("seed", "condition")) == found
+    other = values.rename(condition="width").assign_coords(width=[4, 16])
+    assert made(other, a={"width": 4}, b={"width": 16}).compared == "16 − 4"
+    assert made(values, expected="same", margin=0.5, compared="deep − shallow").compared == "deep − shallow"
+
+
+def test_seeds_that_are_missing_or_not_finite_are_counted():
+    values = measured()
+    values[0, 1], values[1, 2] = np.nan, np.inf
+    found = made(values)
+    assert (found.effect.n_a, found.effect.n_b, found.effect.left_out) == (5, 5, 2)
+    assert "2 seeds left out, missing or not finite" in evidence.judge([found])[0].note
+    fewer = values.isel(seed=slice(3)).sel(condition=["4 layers"])
+    joined = xr.concat([fewer, measured().sel(condition=["16 layers"])], "condition", join="outer")
+    assert made(joined).effect.left_out == 4 and made(joined).effect.n_a == 2
+
+
+def test_trends_and_spreads_take_labelled_measures():
+    values = measured()
+    depths = xr.DataArray([4, 16], {"condition": values.condition}, ("condition",))
+    assert evidence.trend(depths, values) == evidence.trend([4] * 6 + [16] * 6, values.values.ravel())
+    planes = xr.concat([values, values + 0.01], "plane")
+    table = values.sel(condition="4 layers").values[:, None] + [0, 0.01]
+    assert evidence.variance_components(planes.sel(condition="4 layers")) == evidence.variance_components(table)
+    by_hand = {str(c): planes.sel(condition=c).transpose("seed", "plane").values for c in planes.condition.values}
+    assert evidence.spread_in_words(planes) == evidence.spread_in_words(by_hand)

@@ -66,3 +66,122 @@ def test_other_variables_are_measured_too():
 def test_what_is_not_a_surface_is_named(broken, message):
     with pytest.raises(ValueError, match=message):
         geometry.basin_area(broken(surface_of(bowl)), 0.1)
+
+
+# Stacks
+
+
+def stack_of_four():
+    """Surfaces by condition and seed that differ in shape, in the value at the origin and in precision."""
+    made = {}
+    for condition in ("shallow", "deep"):
+        for seed in range(2):
+            random = np.random.default_rng(seed + 10 * len(condition))
+            turn, bump = random.normal(size=2)
+            surface = surface_of(
+                lambda a, b, t=turn, u=bump: double_well(a, b) + t * a * b + u * np.sin(5 * b), points=15
+            )
+            precision = "float64" if condition == "deep" else "float32"
+            made[condition, seed] = surface.assign_attrs(origin_loss=float(random.normal()), precision=precision)
+    return made
+
+
+def test_measures_of_a_stack_are_those_of_each_surface():
+    surfaces = stack_of_four()
+    whole = geometry.measures(geometry.stack(surfaces, ("condition", "seed")), radius=0.5, delta=1.0)
+    assert set(whole.data_vars) == set(geometry.MEASURES)
+    for (condition, seed), surface in surfaces.items():
+        alone = geometry.measures(surface, radius=0.5, delta=1.0)
+        for name in geometry.MEASURES:
+            assert whole[name].dims == ("condition", "seed")
+            assert whole[name].sel(condition=condition, seed=seed).item() == alone[name].item(), name
+
+
+def test_a_missing_surface_has_no_measures():
+    surfaces = stack_of_four()
+    del surfaces["deep", 1]
+    whole = geometry.measures(geometry.stack(surfaces, ("condition", "seed")), radius=0.5, delta=1.0)
+    for name in geometry.MEASURES:
+        assert np.isnan(whole[name]).sum() == 1 and np.isnan(whole[name].sel(condition="deep", seed=1)), name
+
+
+def test_a_stack_keeps_what_all_agree_in_and_labels_what_they_differ_in():
+    surfaces = {
+        key: surface.assign_attrs(model="cnn", seconds=i) for i, (key, surface) in enumerate(stack_of_four().items())
+    }
+    whole = geometry.stack(surfaces, ("condition", "seed"))
+    assert whole.attrs == {"model": "cnn"}
+    assert whole.precision.sel(condition="deep").values.tolist() == ["float64"] * 2
+    assert whole.origin_loss.sel(condition="deep", seed=0) == surfaces["deep", 0].attrs["origin_loss"]
+    xr.testing.assert_equal(whole.loss.sel(condition="deep", seed=1, drop=True), surfaces["deep", 1].loss)
+    same = geometry.stack({(0,): surfaces["deep", 0], (1,): surfaces["deep", 0]}, ("seed",))
+    assert same.attrs == surfaces["deep", 0].attrs and set(same.data_vars) == {"loss"}
+
+
+def test_any_other_dimension_is_kept():
+    epochs = xr.concat([surface_of(bowl), 2 * surface_of(bowl)], dim="epoch", join="exact").transpose(
+        "alpha", "epoch", "beta"
+    )
+    found = geometry.sharpness(epochs, 0.5)
+    assert found.dims == ("epoch",) and found.values == pytest.approx([0.3125, 0.625])
+
+
+# Records of measures
+
+
+@settings(deadline=None, max_examples=40)
+@given(grids)
+def test_every_measure_lies_within_its_bounds(values):
+    surface = surface_from(values)
+    axes = {d: np.linspace(-1, 1, surface.sizes[d]) for d in ("alpha", "beta")}
+    found = geometry.measures(surface.assign_coords(axes).assign_attrs(origin_loss=2.0), radius=0.5, delta=1.0)
+    assert set(found.data_vars) == set(geometry.MEASURES)
+    for name, measure in geometry.MEASURES.items():
+        value = found[name].item()
+        assert np.isnan(value) or measure.bounds[0] <= value <= measure.bounds[1], name
+
+
+def test_a_measure_of_ones_own_stands_beside_the_registered_ones():
+    def highest(surface, *, variable="loss", share=1.0):
+        return share * surface[variable].max(("alpha", "beta"))
+
+    own = geometry.Measure(
+        "highest", highest, "the highest loss; larger = higher walls", (0.0, 9.0), geometry.registry.OF_VARIABLE
+    )
+    surface = surface_of(bowl)
+    surface.loss.attrs["units"] = "nats"
+    found = geometry.measures(surface, [own, "roughness"], share=0.5)
+    assert list(found) == ["highest", "roughness"]
+    assert found.highest.item() == pytest.approx(0.5 * (0.7 + 2.5))
+    known = geometry.quantity(found.highest)
+    assert (known.label, known.bounds, known.unit, known.words) == ("highest", (0.0, 9.0), "nats", own.words)
+    assert found.highest.attrs["share"] == 0.5
+    assert geometry.quantity(found.roughness).bounds == (0.0, np.inf)
+
+
+def test_a_function_that_keeps_an_axis_is_refused():
+    own = geometry.Measure("wrong", lambda surface, *, variable="loss": surface[variable].max("beta"))
+    with pytest.raises(ValueError, match=r"'wrong' returned dimensions \('alpha',\); expected \(\)"):
+        geometry.measures(surface_of(bowl), [own])
+
+
+def test_measures_that_do_not_apply_are_left_out_unless_asked_for():
+    aside = surface_of(bowl).sel(alpha=slice(0.1, 1))
+    assert not {"step", "asymmetry"} & set(geometry.measures(aside))
+    with pytest.raises(ValueError, match="origin"):
+        geometry.measures(aside, ["step"])
+
+
+@pytest.mark.parametrize(
+    "name, label",
+    [
+        ("nonconvex_share", "non-convex share"),
+        ("train_loss", "train loss"),
+        ("nonconvex_share, train − test", "non-convex share, train − test"),
+        ("sharpness with L1", "sharpness with L1"),
+        ("final training loss", "final training loss"),
+        ("gap of the loss, log₁₀", "gap of the loss, log₁₀"),
+    ],
+)
+def test_names_in_prose(name, label):
+    assert geometry.spoken(name) == label

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 from lossatlas import geometry
 from shapes import bowl, line_of, surface_of
@@ -167,3 +168,47 @@ def test_anisotropy_does_not_depend_on_the_directions_of_the_axes():
     assert geometry.anisotropy(surface_of(lambda a, b: a**2 - b**2)) == pytest.approx(0, abs=1e-12)
     with pytest.raises(ValueError, match="line"):
         geometry.anisotropy(line_of(np.square))
+
+
+def test_asymmetry_is_the_odd_part_over_the_range():
+    assert geometry.asymmetry(surface_of(bowl)).item() == pytest.approx(0, abs=1e-12)
+    odd = surface_of(lambda a, b: a + 2 * b)
+    assert geometry.asymmetry(odd).item() == pytest.approx(float(np.sqrt(np.mean(odd.loss**2))) / 6)
+    # The even part adds to the range alone.
+    both = surface_of(lambda a, b: a + 2 * b + 100 * (a**2 + b**2))
+    part = float(np.sqrt(np.mean(odd.loss**2)) / (both.loss.max() - both.loss.min()))
+    assert geometry.asymmetry(both).item() == pytest.approx(part)
+    both.loss[0, :] = np.nan
+    assert np.isfinite(geometry.asymmetry(both).item())
+    assert np.isnan(geometry.asymmetry(both * np.nan).item())
+    with pytest.raises(ValueError, match=r"alpha runs from -1 to 0.5; expected values symmetric"):
+        geometry.asymmetry(surface_of(bowl).sel(alpha=slice(-1, 0.5)))
+
+
+# Three directions
+
+
+def box_of(function, points=21):
+    axis = np.linspace(-1, 1, points)
+    grid = np.meshgrid(axis, axis, axis, indexing="ij")
+    dims = ("alpha", "beta", "gamma")
+    return xr.Dataset({"loss": (dims, function(*grid))}, dict.fromkeys(dims, axis), {"precision": "float64"})
+
+
+def test_sharpness_over_a_sphere_is_a_sixth_of_the_trace():
+    box = box_of(lambda a, b, c: 0.5 * (4 * a**2 + b**2 + 7 * c**2) + a * b)
+    assert geometry.sharpness(box, 0.8).item() == pytest.approx(0.64 * (4 + 1 + 7) / 6, rel=1e-6)
+    wavy = box_of(lambda a, b, c: np.cos(2 * c), points=61)  # its mean over a sphere is sin(2r)/(2r)
+    assert geometry.sharpness(wavy, 0.9).item() == pytest.approx(np.sin(1.8) / 1.8 - 1, abs=1e-5)
+
+
+def test_curvature_along_any_of_three_directions_is_seen():
+    assert geometry.nonconvex_share(box_of(lambda a, b, c: a**2 + b**2 + c**2)).item() == 0
+    assert geometry.nonconvex_share(box_of(lambda a, b, c: a**2 + b**2 - 0.1 * c**2)).item() == 1
+    assert geometry.nonconvex_share(box_of(lambda a, b, c: 5 * b * c)).item() == 1  # only the mixed derivative
+
+
+def test_the_best_quadratic_in_three_directions():
+    box = box_of(lambda a, b, c: 4 * a**2 + 2 * b**2 + c**2 + a)
+    assert geometry.roughness(box).item() == pytest.approx(0, abs=1e-12)
+    assert geometry.anisotropy(box).item() == pytest.approx(1 - 1 / 4)

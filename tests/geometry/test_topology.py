@@ -2,6 +2,7 @@ from collections import deque
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 
 from lossatlas import geometry
@@ -75,6 +76,66 @@ def test_what_is_not_finite_separates_components():
     assert geometry.persistence(empty).sizes["component"] == 0
     with pytest.raises(ValueError, match="no finite value"):
         geometry.sublevel_components(empty)
+
+
+def union_find_pairs(values):
+    """Birth and death of every component: points enter from the lowest up, and the younger of two that meet ends."""
+    parent, pairs = {}, []
+
+    def root(point):
+        while parent[point] != point:
+            point = parent[point]
+        return point
+
+    points = [tuple(point) for point in np.argwhere(np.isfinite(values))]
+    for point in sorted(points, key=lambda point: values[point]):
+        parent[point] = point
+        for step in np.ndindex(*[3] * values.ndim):
+            neighbour = tuple(np.add(point, step) - 1)
+            if neighbour in parent:
+                older, younger = sorted((root(point), root(neighbour)), key=lambda r: (values[r], r))
+                if older != younger:
+                    parent[younger] = older
+                    pairs.append((values[younger], values[point]))
+    pairs += [(values[point], np.inf) for point in parent if parent[point] == point]
+    return sorted(pair for pair in pairs if pair[0] < pair[1])
+
+
+@settings(deadline=None, max_examples=60)
+@given(grids)
+def test_persistence_agrees_with_union_find(values):
+    found = geometry.persistence(surface_from(values))
+    assert sorted(zip(found.birth.values, found.death.values, strict=True)) == union_find_pairs(values)
+    lasting = found.persistence.values
+    assert (lasting[:-1] >= lasting[1:]).all()
+    for i in range(found.sizes["component"]):  # each minimum lies where it is said to be
+        place = {axis: float(found[axis][i]) for axis in ("alpha", "beta")}
+        assert float(surface_from(values).loss.sel(place)) == float(found.birth[i])
+
+
+@pytest.mark.parametrize("shape", [(12,), (4, 5, 3)])
+def test_persistence_of_lines_and_of_three_directions_agrees_with_union_find(shape):
+    values = np.random.default_rng(0).integers(0, 30, shape).astype(float)
+    dims = ("alpha", "beta", "gamma")[: len(shape)]
+    axes = {name: np.arange(float(size)) for name, size in zip(dims, shape, strict=True)}
+    found = geometry.persistence(xr.Dataset({"loss": (dims, values)}, axes))
+    assert sorted(zip(found.birth.values, found.death.values, strict=True)) == union_find_pairs(values)
+    levels = np.arange(0.0, 31.0, 3)
+    alive = [int((found.birth <= level).sum() - (found.death <= level).sum()) for level in levels]
+    counts = geometry.sublevel_components(xr.Dataset({"loss": (dims, values)}, axes), levels).components
+    assert counts.values.tolist() == alive
+
+
+def test_components_of_a_stack_are_those_of_each_surface_filled_with_nan():
+    values = np.random.default_rng(1).normal(size=(2, 5, 6))
+    both = geometry.stack({(i,): surface_from(v) for i, v in enumerate(values)}, ("seed",))
+    found = geometry.persistence(both)
+    for i, each in enumerate(values):
+        alone = geometry.persistence(surface_from(each))
+        part = found.isel(seed=i, component=slice(alone.sizes["component"])).drop_vars("seed")
+        xr.testing.assert_identical(part, alone)
+        assert np.isnan(found.birth.isel(seed=i)[alone.sizes["component"] :]).all()
+    assert geometry.sublevel_components(both, [0.0, 1.0]).components.dims == ("seed", "level")
 
 
 @settings(deadline=None, max_examples=60)

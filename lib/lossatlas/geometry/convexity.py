@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from lossatlas.geometry.grid import Grid, axis_names, check_number, reduce
+from lossatlas.geometry.checks import check_number
+from lossatlas.geometry.grid import Grid, axis_names, reduce
 from lossatlas.geometry.rounding import rounding
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import xarray as xr
 
+from lossatlas.geometry.checks import check_number, increasing
 from lossatlas.geometry.interpolation import interpolator
 
 DIMENSIONS = ("alpha", "beta", "gamma")
@@ -56,25 +56,6 @@ class Grid:
         return float(interpolator(self.axes, self.values)(*[np.zeros(1)] * len(self.axes))[0])
 
 
-def check_number(
-    name: str, value: object, *, least: float = -np.inf, most: float = np.inf, above: bool = False
-) -> float:
-    """Return `value` as a float.
-
-    Raises
-    ------
-    ValueError
-        If `value` is not a finite real number from `least` to `most` (with `above`: greater than `least`).
-    """
-    good = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-    number = float(value) if isinstance(value, Real) else np.nan
-    if not (good and np.isfinite(number) and least <= number <= most and not (above and number == least)):
-        low = f" {'greater than' if above else 'of at least'} {least:g}" if np.isfinite(least) else ""
-        high = f"{' and' if low else ''} at most {most:g}" if np.isfinite(most) else ""
-        raise ValueError(f"{name}={value!r}: expected a finite number{low}{high}")
-    return number
-
-
 def is_symmetric(axis: np.ndarray) -> bool:
     """Return whether the coordinates of an axis are symmetric about 0, but for rounding.
 
@@ -105,9 +86,7 @@ def axis_names(surface: xr.Dataset, variable: str = "loss") -> tuple[str, ...]:
     >>> axis_names(xr.Dataset({"loss": ("alpha", [2.0, 1.0, 2.0])}, {"alpha": axis}))
     ('alpha',)
     """
-    if not isinstance(surface, xr.Dataset):
-        hint = "; convert it with .to_dataset(name=...)" if isinstance(surface, xr.DataArray) else ""
-        raise ValueError(f"surface is a {type(surface).__name__}; expected an xarray.Dataset{hint}")
+    _check_dataset(surface)
     if not isinstance(variable, str) or variable not in surface.data_vars:
         raise ValueError(f"variable={variable!r} is not in the surface; expected one of {list(surface.data_vars)}")
     array = surface[variable]
@@ -119,18 +98,14 @@ def axis_names(surface: xr.Dataset, variable: str = "loss") -> tuple[str, ...]:
     for name in names:
         if name not in surface.coords:
             raise ValueError(f"surface has no coordinate {name!r}; expected one value of it for each grid point")
-        axis = surface[name]
-        points = axis.to_numpy()
-        if (
-            axis.dtype.kind not in "fiu"
-            or points.size < 2
-            or not np.isfinite(points).all()
-            or np.any(np.diff(points) <= 0)
-        ):
-            raise ValueError(
-                f"{name}: expected two or more increasing, finite values, got {points.size}: {points[:5].tolist()}…"
-            )
+        increasing(name, surface[name].to_numpy())
     return names
+
+
+def _check_dataset(surface: object) -> None:
+    if not isinstance(surface, xr.Dataset):
+        hint = "; convert it with .to_dataset(name=...)" if isinstance(surface, xr.DataArray) else ""
+        raise ValueError(f"surface is a {type(surface).__name__}; expected an xarray.Dataset{hint}")
 
 
 def _axes(surface: xr.Dataset, names: Sequence[str]) -> tuple[np.ndarray, ...]:
@@ -273,7 +248,7 @@ def interpolate(surface: xr.Dataset, resolution: int) -> xr.Dataset:
     """
     if int(check_number("resolution", resolution, least=2)) != resolution:
         raise ValueError(f"resolution={resolution!r}: expected a whole number of points along each axis")
-    axis_names(surface, next(iter(surface.data_vars), ""))
+    _check_dataset(surface)
     variables, fine = {}, {}
     for name, array in surface.data_vars.items():
         if not set(array.dims) & set(DIMENSIONS):

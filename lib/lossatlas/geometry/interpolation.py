@@ -8,16 +8,23 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import NdBSpline, make_interp_spline
 
+from lossatlas.geometry.checks import increasing, real_numbers
+
 
 def fill_holes(values: np.ndarray) -> np.ndarray:
     """Return the values with those that are not finite replaced by the nearest finite one.
+
+    Raises
+    ------
+    ValueError
+        If the values are not real numbers.
 
     Examples
     --------
     >>> fill_holes(np.array([1.0, np.nan, np.inf, 4.0]))
     array([1., 1., 4., 4.])
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = real_numbers("values", values)
     finite = np.isfinite(values)
     if finite.all() or not finite.any():
         return values
@@ -40,6 +47,11 @@ def interpolator(axes: Sequence[np.ndarray], values: np.ndarray) -> Callable[...
     values
         One value for each grid point; some may be NaN or infinite.
 
+    Raises
+    ------
+    ValueError
+        If an axis does not increase, or the values do not fit the axes.
+
     Examples
     --------
     >>> axis = np.array([-1.0, 0.0, 1.0, 2.0])
@@ -47,6 +59,10 @@ def interpolator(axes: Sequence[np.ndarray], values: np.ndarray) -> Callable[...
     >>> between(np.array([0.5]))
     array([0.25])
     """
+    values = real_numbers("values", values)
+    axes = [increasing("axes", axis) for axis in axes]
+    if values.shape != tuple(axis.size for axis in axes):
+        raise ValueError(f"values have shape {values.shape}; expected {tuple(axis.size for axis in axes)}, as the axes")
     finite = np.isfinite(values)
     if not finite.any():
         return lambda *points: np.full(np.broadcast_shapes(*(np.shape(point) for point in points)), np.nan)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from lossatlas.geometry.grid import Grid, axis_names, check_number, reduce
+from lossatlas.geometry.checks import check_number
+from lossatlas.geometry.grid import Grid, axis_names, reduce
 from lossatlas.geometry.interpolation import interpolator
 from lossatlas.geometry.rounding import rounding
 

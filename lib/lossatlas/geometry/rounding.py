@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lossatlas.geometry.checks import real_numbers
+
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -34,4 +36,4 @@ def rounding(values: np.ndarray, precision: str = "float32") -> np.ndarray:
     """
     if precision not in EPSILON:
         raise ValueError(f"precision={precision!r}: expected one of {list(EPSILON)}")
-    return 4 * EPSILON[precision] * np.maximum(1, np.abs(values))
+    return 4 * EPSILON[precision] * np.maximum(1, np.abs(real_numbers("values", values)))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from lossatlas.geometry.grid import Grid, Stack, axis_names, check_number, is_symmetric, reduce
+from lossatlas.geometry.checks import check_number
+from lossatlas.geometry.grid import Grid, Stack, axis_names, is_symmetric, reduce
 from lossatlas.geometry.interpolation import interpolator
 
 ANGLES = 360  # points on a circle

@@ -41,9 +41,7 @@ def stack(surfaces: Mapping[tuple[Hashable, ...], xr.Dataset], dims: Sequence[st
     """
     dims = _dims(dims)
     if not isinstance(surfaces, Mapping) or not surfaces:
-        raise ValueError(
-            f"surfaces: {type(surfaces).__name__} of {surfaces!r:.40}; expected one or more by their labels"
-        )
+        raise ValueError(f"surfaces: {type(surfaces).__name__}; expected a mapping with one or more by their labels")
     for label, surface in surfaces.items():
         if not isinstance(label, tuple) or len(label) != len(dims):
             raise ValueError(f"surfaces: label {label!r}; expected a tuple of {len(dims)}, one for each of {dims}")

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from effects import claim, effect_of
+from lossatlas import evidence
+from wrong_calls import cases, check, functions_without_wrong_calls
+
+MEASURED = xr.DataArray(
+    np.arange(10.0).reshape(2, 5), {"condition": ["a", "b"], "seed": range(5)}, ("condition", "seed"), "roughness"
+)
+
+
+def made(values=MEASURED, **changes):
+    options = {"a": "a", "b": "b", "expected": "greater", "figure": "figure 4"} | changes
+    return evidence.claim(options.pop("text", "deeper is rougher"), values, **options)
+
+
+NO_LISTS = [("'abc'", "abc"), ("None", None), (r"shape \(\)", 3.0), (r"shape \(0,\)", []), ("{'a': 1}", {"a": 1})]
+
+WRONG = {
+    "by_condition": [
+        ("records: dict", lambda: evidence.by_condition({"condition": "a"}, "roughness")),
+        ("records: list .*expected a list of mappings", lambda: evidence.by_condition([3], "roughness")),
+        ("records: empty", lambda: evidence.by_condition([], "roughness")),
+        ("no 'roughness' in one of them", lambda: evidence.by_condition([{"condition": "a"}], "roughness")),
+        (
+            "roughness='high'; expected a number",
+            lambda: evidence.by_condition([{"condition": "a", "roughness": "high"}], "roughness"),
+        ),
+    ],
+    "changes_in_words": [
+        ("verdicts='abc'", lambda: evidence.changes_in_words("abc")),
+        ("verdicts=3", lambda: evidence.changes_in_words(3)),
+    ],
+    "claim": [
+        ("text='': expected a text", lambda: made(text="")),
+        ("figure=4: expected a text", lambda: made(figure=4)),
+        ("values is a list; expected an xarray.DataArray", lambda: made([1.0, 2.0])),
+        ("values is a Dataset; expected an xarray.DataArray", lambda: made(MEASURED.to_dataset())),
+        (r"values has dimensions .*; expected 'seed'", lambda: made(MEASURED.rename(seed="run"))),
+        ("has the name None", lambda: made(MEASURED.rename(None))),
+        (r"a: no condition 'c'; expected one of \['a', 'b'\]", lambda: made(a="c")),
+        ("b: no labelled dimension 'plane'", lambda: made(b={"plane": 0})),
+        (
+            r"a leaves \('seed', 'plane'\)|a leaves \('plane', 'seed'\)|a leaves dimensions",
+            lambda: made(MEASURED.expand_dims(plane=2)),
+        ),
+        ("expected='bigger': expected one of", lambda: made(expected="bigger")),
+        ("margin=1: expected a positive number, and only", lambda: made(margin=1)),
+    ],
+    "difference": [
+        *[(f"a.*{text}", lambda bad=bad: evidence.difference(bad, [1.0, 2.0])) for text, bad in NO_LISTS],
+        ("b: shape", lambda: evidence.difference([1.0, 2.0], [[1.0]])),
+        ("seed='x': expected a whole number", lambda: evidence.difference([1.0], [2.0], seed="x")),
+        ("n_bootstrap=0", lambda: evidence.difference([1.0], [2.0], n_bootstrap=0)),
+        ("n_permutations=1.5", lambda: evidence.difference([1.0], [2.0], n_permutations=1.5)),
+    ],
+    "from_records": [
+        ("records: 3", lambda: evidence.from_records(3)),
+        ("records", lambda: evidence.from_records([{}])),
+    ],
+    "holm": [
+        ("p_values=.*expected values from 0 to 1", lambda: evidence.holm([0.5, 1.2])),
+        ("p_values='abc'", lambda: evidence.holm("abc")),
+    ],
+    "in_words": [("verdicts=", lambda: evidence.in_words([claim("greater", effect_of(1))]))],
+    "judge": [
+        ("claims=.*expected a list of claims", lambda: evidence.judge(claim("greater", effect_of(1)))),
+        ("claims=", lambda: evidence.judge(["deeper is rougher"])),
+        ("claims=", lambda: evidence.judge(None)),
+    ],
+    "mean_interval": [
+        *[(f"values.*{text}", lambda bad=bad: evidence.mean_interval(bad)) for text, bad in NO_LISTS],
+        (r"bounds=\(1, 0\): expected the least", lambda: evidence.mean_interval([1.0], bounds=(1, 0))),
+        ("bounds=3", lambda: evidence.mean_interval([1.0], bounds=3)),
+    ],
+    "spread_in_words": [
+        (r"values=\[\[1, 2\]\]: expected tables", lambda: evidence.spread_in_words([[1, 2]])),
+        ("expected 'condition' among them", lambda: evidence.spread_in_words(MEASURED.isel(condition=0, drop=True))),
+    ],
+    "to_records": [("verdicts=3", lambda: evidence.to_records(3)), ("verdicts=", lambda: evidence.to_records([{}]))],
+    "trend": [
+        *[(f"x.*{text}", lambda bad=bad: evidence.trend(bad, [1.0])) for text, bad in NO_LISTS],
+        ("two lists of one length", lambda: evidence.trend([1, 2, 3], [1, 2])),
+        ("seed=-1", lambda: evidence.trend([1, 2, 3], [1, 2, 3], seed=-1)),
+    ],
+    "trends_in_words": [
+        (r"trends=\[\]: expected trends by the name", lambda: evidence.trends_in_words([])),
+        ("trends=", lambda: evidence.trends_in_words({"roughness": 0.5})),
+    ],
+    "variance_components": [
+        ("at least 2 of each", lambda: evidence.variance_components([1, 2])),
+        ("at least 2 of each", lambda: evidence.variance_components([[1, 2]])),
+        ("values='abc'", lambda: evidence.variance_components("abc")),
+    ],
+}
+
+
+def test_every_public_function_has_wrong_calls():
+    assert not functions_without_wrong_calls(evidence, WRONG, takes_anything={"plain"})
+
+
+@pytest.mark.parametrize("pattern, call", cases(WRONG))
+def test_a_wrong_call_is_refused_with_a_reason(pattern, call):
+    check(pattern, call)
+
+
+def test_a_claim_is_made_of_an_effect():
+    check("effect=0.5: expected an Effect", lambda: claim("greater", 0.5))
