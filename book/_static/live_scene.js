@@ -88,7 +88,7 @@
     const aspect = () => box.clientWidth / box.clientHeight;
     let canvas = renderWindow.getViews()[0]; // null while the scene sleeps
     let view = state.view;
-    let drawn = { scale: about.scale, stretch: 1 };
+    let drawn = { scale: about.scales[0], stretch: 1 };
     let waiting = 0;
 
     const cursor = document.createElement("i");
@@ -107,7 +107,7 @@
       for (const one of ticks) one.hidden = one.dataset.scale !== scale;
       placeLabels(labels, shownView, aspect(), about.anchors, stretch);
       laTidy(box);
-      caption.dataset.switched = scale === about.scale ? "" : scale;
+      caption.dataset.switched = scale === about.scales[0] ? "" : scale;
     }
     function requestDraw() {
       if (state.linked) view = state.view;
@@ -274,7 +274,7 @@
     function showStill() {
       cursor.hidden = true;
       reading.textContent = "";
-      arrangeLabels(about.scale, start, 1); // as in the still picture
+      arrangeLabels(about.scales[0], start, 1); // as in the still picture
     }
     function sleep() {
       if (!canvas) return;

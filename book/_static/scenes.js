@@ -68,7 +68,7 @@
   function createGroup(figures, bar, number) {
     const abouts = figures.map((figure) => JSON.parse(figure.dataset.about));
     const view = abouts[0].camera;
-    const state = { view, last: view, linked: true, scale: abouts[0].scale, stretch: 1, at: Infinity, selected: null };
+    const state = { view, last: view, linked: true, scale: abouts[0].scales[0], stretch: 1, at: Infinity, selected: null };
     const members = new Map(); // of the scenes that have come up
     const paths = abouts.flatMap((about) => about.path ?? []);
     const epochs = paths.every((path) => path.unit === paths[0].unit); // otherwise their steps are counted
@@ -93,12 +93,12 @@
     };
 
     const settings = make("div", { className: "la-settings" });
-    if (abouts[0].switchable) {
-      const choices = ["log", "linear"].map((value) => {
+    if (abouts[0].scales.length > 1) {
+      const choices = [...abouts[0].scales].sort().reverse().map((value) => { // symlog, log, linear
         const checked = value === state.scale;
         const input = make("input", { type: "radio", name: `la-scale-${number}`, value, checked });
         input.addEventListener("change", () => group.change({ scale: value }));
-        return make("label", {}, input, value);
+        return make("label", {}, input, value === "symlog" ? "symmetric log" : value);
       });
       settings.append(make("fieldset", {}, make("legend", { textContent: "Height" }), ...choices));
     }

@@ -55,23 +55,29 @@
     return normals;
   }
 
-  // From one scale to the other every point only moves up or down, by a formula of its height.
+  // Heights in the box on each scale. From one scale to the other every point only moves up or down.
   function heights(about) {
-    const { low, high, box_height: boxHeight, scale } = about;
-    const [floor, ceiling] = scale === "log" ? [10 ** low, 10 ** high] : [low, high];
-    const decades = Math.log(ceiling / floor);
-    const linear = (z) => (boxHeight * Math.expm1((z / boxHeight) * decades)) / Math.expm1(decades);
-    const log = (z) => (boxHeight * Math.log1p((z / boxHeight) * (ceiling / floor - 1))) / decades;
-    const same = (z) => z;
+    const { low, high, box_height: boxHeight, threshold } = about;
+    const [drawn] = about.scales;
+    const to = {
+      linear: (value) => value,
+      log: (value) => Math.log10(value),
+      symlog: (value) => Math.sign(value) * Math.log10(1 + Math.abs(value) / threshold),
+    };
+    const from = {
+      linear: (height) => height,
+      log: (height) => 10 ** height,
+      symlog: (height) => Math.sign(height) * threshold * (10 ** Math.abs(height) - 1),
+    };
+    const [floor, ceiling] = [low, high].map(from[drawn]);
+    function of(value, scale) {
+      if (!Number.isFinite(value)) return NaN; // a hole
+      const [bottom, top] = [floor, ceiling].map(to[scale]);
+      return (boxHeight * (to[scale](clamp(value, floor, ceiling)) - bottom)) / (top - bottom);
+    }
     return {
-      convert: (wanted) => (wanted === scale ? same : wanted === "log" ? log : linear),
-      of: (value, wanted) => {
-        if (!Number.isFinite(value)) return NaN; // a hole
-        const share = wanted === "log"
-          ? Math.log(Math.max(value / floor, 1)) / decades
-          : (value - floor) / (ceiling - floor);
-        return boxHeight * clamp(share, 0, 1);
-      },
+      of,
+      convert: (scale) => (z) => (scale === drawn ? z : of(from[drawn](low + (z / boxHeight) * (high - low)), scale)),
     };
   }
 
@@ -106,7 +112,7 @@
       return painted;
     }
     function setScale(wanted) {
-      const other = wanted !== about.scale;
+      const other = wanted !== about.scales[0];
       const to = convert(wanted);
       const levels = [...about.levels, about.box_height];
       const centre = {

@@ -181,7 +181,7 @@ def surface(depth: float, points: int = 15) -> xr.Dataset:
     axis = np.linspace(-1, 1, points)
     a, b = np.meshgrid(axis, axis, indexing="ij")
     return xr.Dataset(
-        {"loss": (("alpha", "beta"), 0.1 + depth * a**2 + b**2 + 0.3 * np.sin(4 * a))},
+        {"loss": (("alpha", "beta"), 0.4 + depth * a**2 + b**2 + 0.3 * np.sin(4 * a))},
         coords={"alpha": axis, "beta": axis},
     )
 

@@ -25,7 +25,7 @@ from PIL import Image
 from lossatlas import scenes
 from lossatlas.figures import page
 from lossatlas.scenes import renderer
-from lossatlas.scenes.frame import LINES
+from lossatlas.scenes.parts import LINES
 from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED
 from lossatlas_book.site import assets
 
@@ -86,18 +86,17 @@ def index(data: bytes) -> dict:
 
 
 def test_a_cubic_surface_is_drawn_exactly_between_its_points():
-    def cubic(a, b):
-        return 4 + a**3 - 2 * a * b**2 + b - a**2
+    def cubic(a, b):  # it rises everywhere along both axes, so that no value leaves the range of its cell's corners
+        return 4 + a**3 + 2 * a + b**3 / 2 + b + a * b / 2
 
     scene = scenes.scene(surface(cubic, points=9), height="linear")
     (mesh,) = parts(scene, "surface")
     assert mesh.n_points == 97**2  # 8 cells, each divided by 12
     x, y, z = np.asarray(mesh.points, dtype=float).T
     values = cubic(2 * x, 2 * y)
-    grid = cubic(*np.meshgrid(*[np.linspace(-1, 1, 9)] * 2))
-    low, high = scene.frame.low, scene.frame.high
-    assert (low, high) == pytest.approx((grid.min(), grid.max()))
-    np.testing.assert_allclose(z, BOX_HEIGHT * np.clip((values - low) / (high - low), 0, 1), atol=4 * FINE)
+    low, high = cubic(-1, -1), cubic(1, 1)
+    assert (scene.frame.low, scene.frame.high) == pytest.approx((low, high))
+    np.testing.assert_allclose(z, BOX_HEIGHT * (values - low) / (high - low), atol=4 * FINE)
 
 
 @pytest.mark.parametrize("height", ["log", "linear"])
@@ -171,13 +170,35 @@ def test_cells_around_points_that_are_not_finite_are_holes():
     assert "3 points of the grid without a finite value" in scene.caption
 
 
-def test_values_at_or_below_zero_stand_at_the_lowest_positive_one():
-    data = surface(lambda a, b: a - 0.5, points=5)
-    scene = scenes.scene(data, height="log", clip=1)
-    assert scene.frame.low == pytest.approx(np.log10(0.5))
-    assert "20 points at or below 0" in scene.caption
-    with pytest.raises(ValueError, match="height='linear'"):
-        scenes.scene(data - 10)
+def test_a_surface_at_or_below_zero_is_drawn_whole_and_says_on_which_scale():
+    """Energies that fall to -3, and the symmetric logarithm by its formula on a surface over many decades."""
+    low = surface(lambda a, b: -3 + 5 * a**2 + 4 * b**2, points=21)
+    scene = scenes.scene(low)
+    assert (
+        scene.frame.scale == "linear"
+        and scene.frame.low == -3
+        and scene.bundle()["bar"]["name"] == ("loss (linear scale)")
+    )
+    assert "are at or below 0 and have no logarithm, so the scale is linear" in scene.caption
+    assert scene.frame.switched() is None and len(scene.bundle()["about"]["scales"]) == 1
+
+    steep = surface(lambda a, b: -0.4 + 1000 * a**4 + b**2, points=21)
+    scene = scenes.scene(steep, clip=1e9)
+    (mesh,) = parts(scene, "surface")
+    threshold = scene.frame.transform.threshold
+    formula = np.sign(steep.loss) * np.log10(1 + abs(steep.loss) / threshold)
+    expected = (BOX_HEIGHT * (formula - formula.min()) / (formula.max() - formula.min())).to_numpy()
+    for i, j in np.ndindex(21, 21):
+        away = np.abs(np.asarray(mesh.points[:, :2]) - [i / 20 - 0.5, j / 20 - 0.5]).max(axis=1)
+        assert mesh.points[np.argmin(away), 2] == pytest.approx(expected[i, j], abs=FINE)
+    assert scene.frame.scale == "symlog" and scene.clipped == 0
+    assert "symmetric logarithm" in scene.caption and "symmetric logarithmic scale" in scene.alt
+    bundle = scene.bundle()
+    assert bundle["bar"]["name"] == "loss (symmetric log scale)" and bundle["about"]["scales"] == ["symlog", "linear"]
+    other = scene.frame.switched()
+    assert (other.low, other.high) == pytest.approx((-0.4, 1000.6))
+    both = scenes.compare({"steep": steep, "positive": surface(bowl)})
+    assert {one.frame.scale for one in both} == {"symlog"}  # one scale for all
 
 
 def test_contour_lines_lie_at_equal_steps_of_the_height():
@@ -218,7 +239,7 @@ def test_whatever_the_values_the_scene_stays_in_its_box(rows, columns, height, d
     try:
         scene = scenes.scene(grid, height=height, resolution=9)
     except ValueError as error:
-        assert "nothing to draw" in str(error) or "height='linear'" in str(error)
+        assert "nothing to draw" in str(error)
         return
     for kind in ("surface", "plateau"):
         for mesh in parts(scene, kind):
@@ -226,10 +247,11 @@ def test_whatever_the_values_the_scene_stays_in_its_box(rows, columns, height, d
             assert (np.abs(mesh.points[:, :2]) <= 0.5).all()
             assert (mesh.points[:, 2] >= 0).all()
             assert (mesh.points[:, 2] <= BOX_HEIGHT + FINE).all()
-    heights = np.asarray(values)[np.isfinite(values)]
-    if height == "log":
-        heights = np.log10(np.maximum(heights, heights[heights > 0].min()))
-    assert scene.clipped == pytest.approx((heights > scene.frame.high).sum() / len(values))
+    known = np.array(values)[np.isfinite(values)]
+    highest = scene.frame.level(scene.frame.high)
+    close = np.isclose(known, highest, rtol=1e-9, atol=0).sum() / len(values)  # rounding decides about these
+    assert (known > highest).sum() / len(values) == pytest.approx(scene.clipped, abs=close + 1e-12)
+    assert not (known < scene.frame.level(scene.frame.low) - 1e-9 * np.abs(known).max()).any()
 
 
 # ---- the path
@@ -315,29 +337,71 @@ def test_clim_sets_the_box():
     assert parts(roomy, "surface")[0].points[:, 2].max() < BOX_HEIGHT * 0.7
 
 
-def test_wrong_arguments_are_named():
-    data = surface(bowl)
-    line = xr.Dataset({"loss": ("alpha", [1.0, 2.0])}, coords={"alpha": [0.0, 1.0]})
-    backwards = data.assign_coords(alpha=data.alpha[::-1])
-    for message, call in {
-        "variable='acc'.*'loss'": lambda: scenes.scene(data, variable="acc"),
-        "height='cubic'.*'log', 'linear'": lambda: scenes.scene(data, height="cubic"),
-        r"dimensions \('alpha',\)": lambda: scenes.scene(line),
-        "alpha.*increasing": lambda: scenes.scene(backwards),
-        "clip=0.01.*0.1": lambda: scenes.scene(data, clip=0.01),
-        "clip=-1.*positive": lambda: scenes.scene(data, clip=-1),
-        "clip=nan": lambda: scenes.scene(data, clip=np.nan),
-        r"clim=\(3, 1\)": lambda: scenes.scene(data, clim=(3, 1)),
-        "clip=1 beside clim": lambda: scenes.scene(data, clip=1, clim=(0.1, 3)),
-        "contours=-1": lambda: scenes.scene(data, contours=-1),
-        "resolution=1": lambda: scenes.scene(data, resolution=1),
-        "no finite value": lambda: scenes.scene(data * np.nan),
-        "surfaces is empty": lambda: scenes.compare({}),
-        "titles \\['b'\\]": lambda: scenes.compare({"a": data}, paths={"b": data}),
-        "'.vtu'.*.vtp, .vts": lambda: scenes.export(data, "x.vtu"),
-    }.items():
-        with pytest.raises(ValueError, match=message):
-            call()
+WRONG = {  # of every public function: what is said, and the call
+    "scene": [
+        ("surface is a NoneType; expected an xarray.Dataset", lambda data: scenes.scene(None)),
+        ("surface is a DataArray; expected an xarray.Dataset", lambda data: scenes.scene(data.loss)),
+        ("variable='acc'.*'loss'", lambda data: scenes.scene(data, variable="acc")),
+        ("variable=None", lambda data: scenes.scene(data, variable=None)),
+        ("height='cubic'.*'log', 'linear'", lambda data: scenes.scene(data, height="cubic")),
+        (r"height=\['log'\]", lambda data: scenes.scene(data, height=["log"])),
+        (r"dimensions \('alpha',\)", lambda data: scenes.scene(data.isel(beta=0, drop=True))),
+        ("alpha.*increasing", lambda data: scenes.scene(data.assign_coords(alpha=data.alpha[::-1]))),
+        ("no finite value", lambda data: scenes.scene(data * np.nan)),
+        ("clip=0.01.*0.1", lambda data: scenes.scene(data, clip=0.01)),
+        ("clip=-1.*positive", lambda data: scenes.scene(data, clip=-1)),
+        ("clip=nan", lambda data: scenes.scene(data, clip=np.nan)),
+        ("clip='high'", lambda data: scenes.scene(data, clip="high")),
+        (r"clim=\(3, 1\)", lambda data: scenes.scene(data, clim=(3, 1))),
+        (r"clim=3:", lambda data: scenes.scene(data, clim=3)),
+        ("clip=1 beside clim", lambda data: scenes.scene(data, clip=1, clim=(0.1, 3))),
+        ("contours=-1", lambda data: scenes.scene(data, contours=-1)),
+        (r"contours=\[1, 2\]", lambda data: scenes.scene(data, contours=[1, 2])),
+        ("contours=2.5", lambda data: scenes.scene(data, contours=2.5)),
+        ("resolution=1", lambda data: scenes.scene(data, resolution=1)),
+        ("resolution=None", lambda data: scenes.scene(data, resolution=None)),
+        ("path is a str", lambda data: scenes.scene(data, path="path.nc")),
+        ("path is a list", lambda data: scenes.scene(data, path=[[0, 0], [1, 1]])),
+        ("path: alpha has dimensions .*expected a trajectory", lambda data: scenes.scene(data, path=data)),
+        ("path has no beta", lambda data: scenes.scene(data, path=data.drop_vars("beta"))),
+        ("title=3", lambda data: scenes.scene(data, title=3)),
+        ("alt=3", lambda data: scenes.scene(data, alt=3)),
+    ],
+    "compare": [
+        ("surfaces is empty", lambda data: scenes.compare({})),
+        ("surfaces is a list; expected a mapping", lambda data: scenes.compare([data])),
+        ("surfaces is a Dataset; expected a mapping", lambda data: scenes.compare(data)),
+        ("surfaces is a NoneType", lambda data: scenes.compare(None)),
+        ("title 0", lambda data: scenes.compare({0: data})),
+        ("surface is a NoneType", lambda data: scenes.compare({"a": None})),
+        ("titles \\['b'\\]", lambda data: scenes.compare({"a": data}, paths={"b": data})),
+        (r"paths\['a'\]: alpha", lambda data: scenes.compare({"a": data}, paths={"a": data})),
+        ("paths is a list", lambda data: scenes.compare({"a": data}, paths=[data])),
+        ("contours=True", lambda data: scenes.compare({"a": data}, contours=True)),
+        ("resolution=0", lambda data: scenes.compare({"a": data}, resolution=0)),
+    ],
+    "export": [
+        ("'x.vtu'.*.vtp, .vts", lambda data: scenes.export(data, "x.vtu")),
+        ("path=None", lambda data: scenes.export(data, None)),
+        ("path=3", lambda data: scenes.export(data, 3)),
+        ("surface is a NoneType", lambda data: scenes.export(None, "x.vts")),
+        ("variable='acc'", lambda data: scenes.export(data, "x.vts", variable="acc")),
+        ("clip=-1", lambda data: scenes.export(data, "x.vts", clip=-1)),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "call"), [pytest.param(*case, id=f"{name}-{n}") for name in WRONG for n, case in enumerate(WRONG[name])]
+)
+def test_wrong_arguments_are_named(message, call):
+    with pytest.raises(ValueError, match=message):
+        call(surface(bowl))
+
+
+def test_every_public_function_has_wrong_calls():
+    public = {name for name in scenes.__all__ if not isinstance(getattr(scenes, name), type)}
+    assert set(WRONG) == public and all(len(cases) >= 5 for cases in WRONG.values())
 
 
 # ---- the picture

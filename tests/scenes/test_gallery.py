@@ -27,6 +27,16 @@ def test_a_card_shows_its_landscape_and_leads_to_its_page():
     assert picture.format == "WEBP" and picture.width == WIDTH and len(picture.getcolors(10**6)) > 100
 
 
-def test_an_empty_gallery_is_refused():
-    with pytest.raises(ValueError, match="cards"):
-        gallery([])
+@pytest.mark.parametrize(
+    ("message", "cards"),
+    [
+        (r"cards=\[\]", []),
+        ("cards=None", None),
+        ("cards='A'", "A"),
+        (r"cards\[1\] is a str", [Card("A", "a.html", bowl()), "B"]),
+        ("surface is a NoneType", [Card("A", "a.html", None)]),
+    ],
+)
+def test_wrong_cards_are_refused_before_anything_is_drawn(message, cards):
+    with pytest.raises(ValueError, match=message):
+        gallery(cards)

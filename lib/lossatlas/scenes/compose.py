@@ -1,4 +1,4 @@
-"""Shaded 3-D scenes of a surface: red is high, blue is low, contour lines on the surface, clipping shown."""
+"""Shaded scenes of a surface in 3-D, one alone or several to be compared."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from lossatlas._files import written_whole
 from lossatlas.figures import page
 from lossatlas.figures.attachments import Attachment, data_file
 from lossatlas.figures.page import Bundle
 from lossatlas.figures.provenance import how_made
 from lossatlas.scenes import captions, renderer, web
-from lossatlas.scenes.frame import Frame, Grid, contour_levels, faces, legible_contours, surface_parts, touching, walls
+from lossatlas.scenes.checks import check_integer, check_path, check_text, check_titled
+from lossatlas.scenes.frame import FineSurface, Frame, Grid, grids_of, refine
+from lossatlas.scenes.paraview import write
+from lossatlas.scenes.parts import OTHER_WALLS, WALLS, contour_levels, legible_contours, surface_parts, walls
 from lossatlas.scenes.renderer import Label, Part
 from lossatlas.scenes.trajectories import PathOnSurface, path_parts
 
 if TYPE_CHECKING:
     import pyvista as pv
 
-SUFFIXES = (".vtp", ".vts")
 READINGS = ("loss", "accuracy")  # read out at a point, beside what is drawn
 
 
@@ -36,16 +37,15 @@ class Scene:
     alt: str
     caption: str
     frame: Frame
+    grid: Grid = field(repr=False)
     clipped: float  # share of the grid's points that lie above the clip
     parts: tuple[Part, ...] = field(repr=False)
     labels: tuple[Label, ...] = field(repr=False)
     other_ticks: tuple[Label, ...] = field(repr=False)  # of the height on the other scale, log or linear
     levels: tuple[float, ...] = field(repr=False)  # of the contour lines, as shares of the box
-    axes: tuple[np.ndarray, np.ndarray] = field(repr=False)  # alphas and betas of the grid
     readings: Mapping[str, np.ndarray] = field(repr=False)  # (n_alpha, n_beta): values to be read out at its points
     path: PathOnSurface | None = field(default=None, repr=False)  # if a page can walk along it
     data: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False)  # the surface and the path
-    export_options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of `export`, for the same heights
 
     def plotter(self, *, off_screen: bool = True) -> pv.Plotter:
         """Return a PyVista plotter with everything in it, to be changed, shown and saved.
@@ -66,16 +66,18 @@ class Scene:
         """Return the files offered below the scene: its numbers as NetCDF, and the surface for ParaView."""
         name = self.title or self.caption
         with tempfile.TemporaryDirectory() as folder:
-            vts = export(self.data["surface"], Path(folder, "surface.vts"), **self.export_options).read_bytes()
+            vts = write(self.data["surface"], self.grid, self.frame, Path(folder, "surface.vts")).read_bytes()
         numbers = data_file({name: [one] for name, one in self.data.items()}, name=name)
         return [numbers, Attachment(f"{Path(numbers.name).stem}.vts", "ParaView (VTK)", vts)]
 
     def bundle(self) -> Bundle:
         """Return everything that a page needs to show the scene, as plain data (see `lossatlas.figures.page`)."""
         frame, (width, height) = self.frame, renderer.SIZE
-        labels = web.placed_labels(self.labels, self.other_ticks, scale=frame.scale, other_scale=frame.other_scale)
-        name = next(label.text for label in self.labels if label.axis == "z" and label.name)
-        about = web.about(frame, self.parts, switchable=bool(self.other_ticks), levels=self.levels, path=self.path)
+        other = self.frame.switched()
+        scales = [frame.scale, *([other.scale] if other else [])]
+        labels = web.placed_labels([self.labels, self.other_ticks][: len(scales)], scales)
+        name = captions.bar_name(self.grid.name, frame)
+        about = web.about(frame, self.parts, scales=scales, levels=self.levels, path=self.path)
         shown: Bundle = {
             "title": self.title,
             "alt": self.alt,
@@ -84,7 +86,7 @@ class Scene:
             "labels": labels,
             "bar": web.colour_bar(labels, name=name, clipped=self.clipped > 0),
         }
-        data, readings = self.vtksz(), web.readings(*self.axes, self.readings)
+        data, readings = self.vtksz(), web.readings(self.grid.alphas, self.grid.betas, self.readings)
         identity = page.digest([shown, page.digest(data), readings])
         still = renderer.still(self.parts, media="WEBP")
         return {
@@ -133,24 +135,62 @@ def scene(
     alt: str | None = None,
     resolution: int = 101,
 ) -> Scene:
-    """A surface over (alpha, beta) as a shaded scene.
+    """Return a surface over (alpha, beta) as a shaded scene: red is high, blue is low.
 
-    `height` is "log" (log10 of the value; values at or below 0 stand at the lowest positive one) or "linear".
-    What is above `clip` (a value, not a height) is cut to a grey plateau. Without `clip`, heights are cut at
-    four times the median height, both counted from the lowest: a paraboloid stays whole, high walls do not
-    flatten the rest. `clim`, two values, sets the box and the colours instead of the surface's own range;
-    what lies outside is cut. Points that are not finite are cut out with the cells around them. Between the
-    grid's points the surface is a cubic spline (:func:`lossatlas.geometry.interpolator`), on about `resolution`
-    points a side; on a rough surface fewer than `contours` lines are drawn. `path` is a trajectory (variables
-    alpha and beta over step), drawn on the surface; on a page it can be walked step by step where all of it
-    lies on the grid.
+    Points that are not finite are cut out with the cells around them. Between the grid's points the surface is
+    interpolated in the height that is drawn.
 
-    Raises ValueError for a surface that cannot be drawn and for arguments that do not fit it.
+    Parameters
+    ----------
+    surface : xarray.Dataset
+        With a variable over alpha and beta.
+    variable : str
+        The variable that is the height.
+    height : str
+        "log" (log10 of the value) or "linear". A surface with values at or below zero has no logarithm: it gets a
+        symmetric logarithm or a linear height, and its caption and colour bar say so.
+    clip : float, optional
+        The value above which the surface is cut to a grey plateau. By default heights are cut at four times the
+        median height, both counted from the lowest: a paraboloid stays whole, and high walls do not flatten the rest.
+    clim : tuple of float, optional
+        The values at the floor and the ceiling of the box, instead of the surface's own range and `clip`.
+    contours : int
+        The number of contour lines; fewer are drawn on a rough surface.
+    path : xarray.Dataset, optional
+        A trajectory, drawn on the surface: alpha and beta over step. A page can follow it step by step if all of it
+        lies on the grid.
+    title, alt : str, optional
+        The title, and the scene in words for readers who do not see it (by default made from its numbers).
+    resolution : int
+        About so many points a side are drawn.
+
+    Raises
+    ------
+    ValueError
+        For a surface that cannot be drawn, and for arguments that do not fit it.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> axis = np.linspace(-1, 1, 11)
+    >>> losses = 0.1 + axis[:, None] ** 2 + axis**2
+    >>> bowl = xr.Dataset({"loss": (("alpha", "beta"), losses)}, {"alpha": axis, "beta": axis})
+    >>> scene(bowl, title="A bowl", contours=6).caption
+    'Height: log₁₀ of the loss, from 0.1 to 2.1, with 6 contour lines at equal steps.'
     """
-    grid = Grid.of(surface, variable, height)
+    contours, resolution = (
+        check_integer("contours", contours, least=0),
+        check_integer("resolution", resolution, least=2),
+    )
+    check_text("title", title)
+    check_text("alt", alt)
+    if path is not None:
+        check_path(path)
+    (grid,) = grids_of([surface], variable, height)
     frame = Frame.around([grid], clip, clim)
-    contours = legible_contours([grid], frame, contours, resolution)
-    return _scene(surface, grid, frame, contours, path, title, alt, resolution)
+    fine = refine(grid, frame, resolution)
+    contours = legible_contours([fine], frame, contours)
+    return _scene(surface, grid, frame, fine, contours, path, title, alt)
 
 
 def compare(
@@ -164,94 +204,78 @@ def compare(
     paths: Mapping[str, xr.Dataset] | None = None,
     resolution: int = 101,
 ) -> SceneRow:
-    """Scenes side by side, one for each titled surface, with one box, clip, colour scale and camera.
+    """Return scenes side by side, one for each titled surface, with one box, clip, colour scale and camera.
 
-    The arguments are those of `scene`; `paths` holds trajectories under the titles of their surfaces.
+    Parameters
+    ----------
+    surfaces : mapping of str to xarray.Dataset
+        The surfaces by their titles.
+    paths : mapping of str to xarray.Dataset, optional
+        Trajectories by the titles of their surfaces.
+    variable, height, clip, clim, contours, resolution
+        As for `scene`, for all surfaces together.
+
+    Raises
+    ------
+    ValueError
+        For surfaces that cannot be drawn, and for arguments that do not fit them.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> axis = np.linspace(-1, 1, 11)
+    >>> losses = 0.1 + axis[:, None] ** 2 + axis**2
+    >>> bowl = xr.Dataset({"loss": (("alpha", "beta"), losses)}, {"alpha": axis, "beta": axis})
+    >>> row = compare({"low": bowl, "high": 10 * bowl})
+    >>> [one.title for one in row], row[0].frame == row[1].frame
+    (['low', 'high'], True)
     """
+    contours, resolution = (
+        check_integer("contours", contours, least=0),
+        check_integer("resolution", resolution, least=2),
+    )
+    surfaces = check_titled("surfaces", surfaces, what="surface")
     if not surfaces:
         raise ValueError("surfaces is empty; expected at least one titled surface")
-    paths = paths or {}
-    if unknown := set(paths) - set(surfaces):
+    trajectories = check_titled("paths", {} if paths is None else paths, what="trajectory")
+    if unknown := set(trajectories) - set(surfaces):
         raise ValueError(f"paths has titles {sorted(unknown)} without a surface; expected some of {list(surfaces)}")
-    grids = {title: Grid.of(surface, variable, height) for title, surface in surfaces.items()}
-    frame = Frame.around(list(grids.values()), clip, clim)
-    contours = legible_contours(list(grids.values()), frame, contours, resolution)
+    for title, path in trajectories.items():
+        check_path(path, f"paths[{title!r}]")
+    grids = grids_of(list(surfaces.values()), variable, height)
+    frame = Frame.around(grids, clip, clim)
+    fine = [refine(grid, frame, resolution) for grid in grids]
+    contours = legible_contours(fine, frame, contours)
     return SceneRow(
-        _scene(surfaces[title], grid, frame, contours, paths.get(title), title, None, resolution)
-        for title, grid in grids.items()
+        _scene(surface, grid, frame, finer, contours, trajectories.get(title), title, None)
+        for (title, surface), grid, finer in zip(surfaces.items(), grids, fine, strict=True)
     )
-
-
-def export(
-    surface: xr.Dataset,
-    path: Path | str,
-    *,
-    variable: str = "loss",
-    height: str = "log",
-    clip: float | None = None,
-    clim: tuple[float, float] | None = None,
-) -> Path:
-    """Write a surface for ParaView: `.vts` (a structured grid) or `.vtp` (polygons), by the suffix of `path`.
-
-    Points are the surface's own, x = alpha, y = beta, z = height, cut as in `scene`. Point data: `height`
-    before the cut, `clipped` (1 where it was cut), and every variable of the surface over (alpha, beta).
-    Points that are not finite are left out with the cells around them (`.vtp`) or hidden (`.vts`).
-    """
-    import pyvista as pv
-
-    path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"path={str(path)!r} has suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}")
-    grid = Grid.of(surface, variable, height)
-    frame = Frame.around([grid], clip, clim)
-    x, y = np.meshgrid(grid.alphas, grid.betas, indexing="ij")
-    finite = np.isfinite(grid.heights)
-    z = np.clip(np.where(finite, grid.heights, frame.low), frame.low, frame.high)
-    mesh: pv.PolyData | pv.StructuredGrid = pv.StructuredGrid(x, y, z)
-    order = "F"  # VTK counts points along alpha first
-    if path.suffix == ".vtp":
-        order = "C"
-        points = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-        mesh = pv.PolyData.from_regular_faces(points, faces(z.shape)[~touching(~finite).ravel()])
-    else:
-        mesh.hide_points(~finite.ravel(order="F"))
-    mesh.point_data["height"] = grid.heights.ravel(order)
-    mesh.point_data["clipped"] = (finite & (grid.heights > frame.high)).astype(np.uint8).ravel(order)
-    for name, values in surface.data_vars.items():
-        if set(values.dims) == {"alpha", "beta"}:
-            mesh.point_data[name] = values.transpose("alpha", "beta").to_numpy().ravel(order)
-    mesh.set_active_scalars("height")
-    with written_whole(path) as temporary:
-        mesh.save(temporary)
-    return path
 
 
 def _scene(
     surface: xr.Dataset,
     grid: Grid,
     frame: Frame,
+    fine: FineSurface,
     contours: int,
     path: xr.Dataset | None,
     title: str | None,
     alt: str | None,
-    resolution: int,
 ) -> Scene:
     labels = captions.labels(grid, frame)
-    parts = surface_parts(grid, frame, contours=contours, resolution=resolution)
+    parts = surface_parts(fine, frame, contours=contours, name=grid.name)
     steps, outside, on_surface = 0, 0, None
     if path is not None:
-        if missing := {"alpha", "beta"} - set(path.variables):
-            raise ValueError(f"path has no {' and no '.join(sorted(missing))}; it has {list(path.variables)}")
-        drawn, on_surface, outside = path_parts(grid, frame, path, resolution=resolution)
+        drawn, on_surface, outside = path_parts(fine, frame, path)
         parts += drawn
         steps = path["alpha"].size
     other = frame.switched()
-    other_ticks = captions.heights(other) if other else []
+    other_ticks = captions.height_ticks(other) if other else []
     ticks = {axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"}
-    parts.append(walls(ticks, role="walls"))
-    if other_ticks:
+    parts.append(walls(ticks, role=WALLS))
+    if other:
         hidden = ticks | {"z": [x.at for x in other_ticks]}
-        parts.append(walls(hidden, role="other walls", opacity=0.0))
+        parts.append(walls(hidden, role=OTHER_WALLS, opacity=0.0))
     names = dict.fromkeys((grid.name, *(name for name in READINGS if name in surface)))
     both = {name: surface[name] for name in names if set(surface[name].dims) == {"alpha", "beta"}}
     return Scene(
@@ -259,18 +283,13 @@ def _scene(
         alt=alt or captions.alt(surface, grid, frame, title),
         caption=captions.caption(grid, frame, contours=contours, steps=steps, outside=outside),
         frame=frame,
-        clipped=captions.above(grid, frame),
+        grid=grid,
+        clipped=captions.share_above(grid, frame),
         parts=tuple(parts),
         labels=tuple(labels),
         other_ticks=tuple(other_ticks),
         levels=tuple((contour_levels(frame, contours) - frame.low) / (frame.high - frame.low)),
-        axes=(grid.alphas, grid.betas),
         readings={name: np.asarray(values.transpose("alpha", "beta"), dtype=float) for name, values in both.items()},
         path=on_surface,
         data={"surface": surface} if path is None else {"surface": surface, "path": path},
-        export_options={
-            "variable": grid.name,
-            "height": "log" if frame.log else "linear",
-            "clim": (frame.level(frame.low), frame.level(frame.high)),
-        },
     )

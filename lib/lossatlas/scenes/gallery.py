@@ -13,6 +13,7 @@ from lossatlas.figures import page
 from lossatlas.figures.page import Bundle
 from lossatlas.scenes import renderer
 from lossatlas.scenes.compose import scene
+from lossatlas.scenes.frame import grids_of
 
 WIDTH = 360  # pixels of a thumbnail
 
@@ -45,9 +46,28 @@ class Gallery:
 
 
 def gallery(cards: Sequence[Card]) -> Gallery:
-    """Return cards as a gallery. Raises ValueError if there are none."""
-    if not cards:
-        raise ValueError("cards: empty; expected at least one")
+    """Return cards as a gallery.
+
+    Raises
+    ------
+    ValueError
+        If there are no cards, or one of them holds no surface that can be drawn.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> axis = np.linspace(-1, 1, 11)
+    >>> losses = 0.1 + axis[:, None] ** 2 + axis**2
+    >>> bowl = xr.Dataset({"loss": (("alpha", "beta"), losses)}, {"alpha": axis, "beta": axis})
+    >>> [card.title for card in gallery([Card("A bowl", "bowl.html", bowl)]).cards]
+    ['A bowl']
+    """
+    if not isinstance(cards, Sequence) or isinstance(cards, str) or not cards:
+        raise ValueError(f"cards={cards!r}; expected a list of one or more cards")
+    for number, card in enumerate(cards):
+        if not isinstance(card, Card):
+            raise ValueError(f"cards[{number}] is a {type(card).__name__}; expected a Card")
+        grids_of([card.surface], "loss", "log")
     return Gallery(tuple(cards))
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
-from lossatlas.scenes.frame import SHADED, Frame, Grid, interpolate
+from lossatlas.scenes.frame import FineSurface, Frame
 from lossatlas.scenes.meshes import as_strips, rounded
+from lossatlas.scenes.parts import SHADED
 from lossatlas.scenes.renderer import Part
 
 if TYPE_CHECKING:
@@ -39,18 +40,15 @@ class PathOnSurface:
     values: tuple[float, ...]
 
 
-def path_parts(
-    grid: Grid, frame: Frame, path: xr.Dataset, *, resolution: int
-) -> tuple[list[Part], PathOnSurface | None, int]:
+def path_parts(fine: FineSurface, frame: Frame, path: xr.Dataset) -> tuple[list[Part], PathOnSurface | None, int]:
     """Return the parts of a path, its steps in the box, and the number of steps that lie off the grid.
 
     The steps are None if the path leaves the grid or stands still.
     """
     steps = np.stack([np.asarray(path[axis], dtype=float) for axis in ("alpha", "beta")], axis=1)
-    alphas, betas, heights, _ = interpolate(grid, frame, resolution)
-    height = RegularGridInterpolator((alphas, betas), heights, bounds_error=False)
-    fine = np.arange((len(steps) - 1) * RINGS + 1) / RINGS
-    dense = np.stack([np.interp(fine, np.arange(len(steps)), axis) for axis in steps.T], axis=1)
+    height = RegularGridInterpolator((fine.alphas, fine.betas), fine.heights, bounds_error=False)
+    between = np.arange((len(steps) - 1) * RINGS + 1) / RINGS
+    dense = np.stack([np.interp(between, np.arange(len(steps)), axis) for axis in steps.T], axis=1)
     above = height(dense)
     inside = np.isfinite(above)
     points = frame.to_box(*dense.T, np.where(inside, above, frame.low)) + np.array([0, 0, LIFT])

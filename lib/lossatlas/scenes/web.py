@@ -90,14 +90,14 @@ def about(
     frame: Frame,
     parts: Sequence[Part],
     *,
-    switchable: bool,
+    scales: Sequence[str],
     levels: Sequence[float],
     path: PathOnSurface | None,
 ) -> Bundle:
     """Return what a page must know to change a scene: camera, box, contour lines, and the role of each part.
 
-    `levels` are the heights of the contour lines as shares of the box. If `switchable`, the height can be shown
-    on the other of the two scales, "log" and "linear".
+    `levels` are the heights of the contour lines as shares of the box. `scales` are those on which the height can be
+    shown, first the one that is drawn: "log", "linear" or "symlog".
     """
     roles = sorted({part.role for part in parts if part.role})
     found: Bundle = {
@@ -109,8 +109,8 @@ def about(
             "view_angle": renderer.VIEW_ANGLE,
         },
         "anchors": {"tick": renderer.TICK_ANCHOR, "name": renderer.NAME_ANCHOR, "height": renderer.HEIGHT_ANCHOR},
-        "scale": frame.scale,
-        "switchable": switchable,
+        "scales": list(scales),
+        "threshold": frame.transform.threshold,
         "low": frame.low,
         "high": frame.high,
         "box_height": BOX_HEIGHT,
@@ -140,14 +140,15 @@ def readings(alphas: np.ndarray, betas: np.ndarray, values: Mapping[str, np.ndar
     return found
 
 
-def placed_labels(shown: Sequence[Label], hidden: Sequence[Label], *, scale: str, other_scale: str) -> list[Bundle]:
+def placed_labels(labels: Sequence[Sequence[Label]], scales: Sequence[str]) -> list[Bundle]:
     """Return the labels with their places in the picture, as the start camera sees them, in percent.
 
-    The ticks of the height belong to one of its scales; those of the other scale are hidden at first.
+    The ticks of the height belong to one of its scales; `labels` are those to show on each. Only those of the first
+    scale are visible before a script shows others.
     """
     found = []
-    for labels, belongs, is_hidden in ((shown, scale, False), (hidden, other_scale, True)):
-        for label in labels:
+    for n, (group, scale) in enumerate(zip(labels, scales, strict=True)):
+        for label in group:
             left, top = renderer.project(renderer.anchor(label))[0]
             found.append(
                 {
@@ -158,8 +159,8 @@ def placed_labels(shown: Sequence[Label], hidden: Sequence[Label], *, scale: str
                     "left": round(100 * float(left), 2),
                     "top": round(100 * float(top), 2),
                     "right_aligned": label.right_aligned,
-                    "scale": belongs if label.axis == "z" and not label.name else None,
-                    "hidden": is_hidden,
+                    "scale": scale if label.axis == "z" and not label.name else None,
+                    "hidden": n > 0,
                 }
             )
     return found
