@@ -1,5 +1,7 @@
 """resume= and Ctrl-C: what is done stays done, whatever happens, and only what was asked is gone on with."""
 
+import copy
+import functools
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ from torch import nn
 
 import lossatlas as la
 from lossatlas.evaluation import schedule
+from lossatlas.evaluation.journal import open_journal
 from lossatlas.evaluation.kernels.cached_layers import CachedLayers
 from lossatlas.evaluation.strategies import Strategy
 from networks import odd_net, slow_request
@@ -63,7 +66,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path):
     kept = kept[: kept.rfind(b"\n") + 1]
     first, chunks = kept.splitlines()[0], len(json.loads(kept.splitlines()[0])["chunks"])
     assert 4 <= kept.count(b"\n") - 1 < chunks
-    path.write_bytes(kept + b'{"chunk": 9, "loss": [0.')  # what a kill in the middle of a line leaves
+    path.write_bytes(kept + b'{"chunk": 9, "sums": [[0.')  # what a kill in the middle of a line leaves
     whole.write_bytes(first + b"\n")  # the same strategy from the first chunk on
     one, two = (la.evaluate(**slow_request(0), resume=file) for file in (path, whole))
     assert one.loss.values.tobytes() == two.loss.values.tobytes()
@@ -84,7 +87,7 @@ def test_ctrl_c_stops_soon_and_says_how_to_go_on(tmp_path):
     done, chunks = lines(path) - 1, len(json.loads(path.read_text().splitlines()[0])["chunks"])
     assert message == (
         f"evaluate was stopped; {done} of {chunks} chunks are kept in {path}. "
-        f"The same call with resume={str(path)!r} goes on from there"
+        f"The same call with resume={str(path)!r} resumes there"
     )
 
 
@@ -98,7 +101,7 @@ def test_ctrl_c_without_a_file_says_how_to_keep_what_is_done():
             raise KeyboardInterrupt
         return nn.functional.cross_entropy(outputs, targets, reduction="none")
 
-    with pytest.raises(KeyboardInterrupt, match=r"nothing is kept\. With resume=PATH, the same call would go on"):
+    with pytest.raises(KeyboardInterrupt, match=r"nothing is kept\. With resume=PATH, the same call would resume"):
         la.evaluate(**request, loss=stopped)
 
 
@@ -144,6 +147,17 @@ def other_loss(asked):
     asked["loss"] = cross_entropy
 
 
+def per_class(*weights):
+    def weighted(outputs, targets):
+        return torch.tensor(weights)[targets] * nn.functional.cross_entropy(outputs, targets, reduction="none")
+
+    return weighted
+
+
+def other_predict(factor):
+    return lambda model, inputs: factor * model(inputs)
+
+
 CHANGES = {
     "another model (OddNet, ": other_weights,
     "another model or loss (their code": other_code,
@@ -154,7 +168,8 @@ CHANGES = {
         data=(a["data"][0], nn.functional.one_hot(a["data"][1], 3).float()), loss="mse"
     ),
     "another batch_norm (running; now batch)": lambda a: a.update(batch_norm="batch"),
-    "model or loss": other_loss,
+    "another loss (cross_entropy; now cross_entropy, ": other_loss,
+    "another predict (None; now <lambda>, ": lambda a: a.update(predict=other_predict(1)),
 }
 
 
@@ -164,21 +179,54 @@ def test_something_else_is_refused_by_name(tmp_path, asked, message):
     evaluated(asked, path)
     before = path.read_bytes()
     CHANGES[message](asked)
-    if "loss" in asked:  # the data come before the loss
-        first = json.loads(before.splitlines()[0])
-        first["asked"]["data"] = _data_asked(asked)
-        path.write_bytes(json.dumps(first).encode() + b"\n")
-        before = path.read_bytes()
     with pytest.raises(ValueError, match="holds another") as caught:
         evaluated(asked, path)
     assert message in str(caught.value) and str(path) in str(caught.value)
     assert path.read_bytes() == before
 
 
-def _data_asked(asked):
-    from lossatlas.evaluation.journal import describe
+LOSSES = [
+    per_class(1.0, 1.0, 1.0),
+    per_class(1.0, 1.0, 1.0001),
+    nn.CrossEntropyLoss(reduction="none"),
+    nn.CrossEntropyLoss(reduction="none", label_smoothing=0.001),
+    nn.CrossEntropyLoss(reduction="none", weight=torch.tensor([1.0, 1.0, 1.0001])),
+    functools.partial(nn.functional.cross_entropy, reduction="none"),
+    functools.partial(nn.functional.cross_entropy, reduction="none", label_smoothing=0.001),
+]
 
-    return describe("40 samples", [asked["data"]])
+
+def test_losses_that_differ_in_what_they_hold_are_different(tmp_path, asked):
+    """Every one of them by its own file, and refused by the file of every other."""
+    for i, loss in enumerate(LOSSES):
+        evaluated({**asked, "loss": loss}, tmp_path / f"{i}")
+        evaluated({**asked, "loss": copy.deepcopy(loss)}, tmp_path / f"{i}")
+    for i in range(len(LOSSES)):
+        for j, loss in enumerate(LOSSES):
+            if i != j:
+                with pytest.raises(ValueError, match="another loss"):
+                    evaluated({**asked, "loss": loss}, tmp_path / f"{i}")
+
+
+def test_values_tell_losses_apart_whose_code_looks_the_same(tmp_path, asked):
+    path = tmp_path / "kept"
+    asked["loss"] = Hidden(1.0)
+    evaluated(asked, path)
+    asked["loss"] = Hidden(1.01)
+    with pytest.raises(ValueError, match="holds another model or loss"):
+        evaluated(asked, path)
+
+
+class Hidden:
+    """A loss whose state Python does not show."""
+
+    __slots__ = ("factor",)
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, outputs, targets):
+        return self.factor * nn.functional.cross_entropy(outputs, targets, reduction="none")
 
 
 def test_a_finished_file_answers_at_once(tmp_path, asked, monkeypatch):
@@ -208,6 +256,32 @@ def test_a_damaged_line_is_named(tmp_path, asked, monkeypatch):
     path.write_bytes(b"".join([*parts[:2], parts[2][:10] + b"\n", *parts[3:]]))
     with pytest.raises(ValueError, match="line 3 is damaged"):
         evaluated(asked, path)
+
+
+def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path, asked, monkeypatch):
+    monkeypatch.setattr(schedule, "CHUNK_SECONDS", 1e-9)
+    path = tmp_path / "kept"
+    surface = evaluated(asked, path)
+    whole = path.read_bytes()
+    header = json.loads(whole.splitlines()[0])
+    request = {key: header[key] for key in ("request", "values")}
+    expected = open_journal(path, request)
+    assert len(expected.done) > 3
+    noticed = 0
+    for place in np.random.default_rng(0).integers(0, 8 * len(whole), 300):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(flipped)
+        try:
+            found = open_journal(path, request)
+        except ValueError as error:
+            noticed += "resume=" in str(error)
+            continue
+        assert all(np.array_equal(found.done[n], expected.done[n]) for n in found.done)
+        assert (found.strategy, found.chunks) == (expected.strategy, expected.chunks)
+    assert noticed > 280
+    path.write_bytes(whole)
+    assert evaluated(asked, path).identical(surface)
 
 
 @pytest.mark.parametrize("points", [1, 4])

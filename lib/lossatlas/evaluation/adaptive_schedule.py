@@ -28,11 +28,11 @@ def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar:
     bar.total = None  # how many points will be enough is not known
     with executor:
         if journal and journal.strategy:
-            strategy, facts = journal.strategy, journal.facts
+            strategy, provenance = journal.strategy, journal.provenance
         else:
-            (strategy, _), facts = executor.tune(), executor.facts
+            (strategy, _), provenance = executor.tune(), executor.provenance
             if journal:
-                journal.begin(strategy, [], facts)
+                journal.begin(strategy, [], provenance)
 
         def evaluate(indices: np.ndarray) -> np.ndarray:
             """Sums (2, m) at some points."""
@@ -53,4 +53,4 @@ def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar:
         sums[1] = np.clip(sums[1], 0, executor.work.samples)
     sums[:, -1:] = origin
     errors = dict(zip(("estimated_error", "estimated_accuracy_error"), filled.errors.tolist(), strict=False))
-    return Outcome(sums, strategy, facts, np.append(filled.evaluated, True), errors)
+    return Outcome(sums, strategy, provenance, np.append(filled.evaluated, True), errors)

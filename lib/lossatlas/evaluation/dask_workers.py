@@ -15,6 +15,8 @@ from lossatlas.evaluation.devices import circumstances, pick_device
 from lossatlas.evaluation.schedule import LocalExecutor, Work
 from lossatlas.evaluation.strategies import Strategy
 
+AHEAD = 2  # chunks that a worker's thread is given at a time: the one it computes, and the next
+
 
 class WorkPlugin(WorkerPlugin):
     """Holds the work on every worker during an evaluation; it reaches each worker once, also one that joins later."""
@@ -23,70 +25,85 @@ class WorkPlugin(WorkerPlugin):
         self.name, self.work, self.points, self.device = name, work, points, device
 
     def setup(self, worker) -> None:
-        """Called by Dask when the plugin arrives on a worker."""
+        """Get ready on a worker; Dask calls this when the plugin arrives."""
         self.executor: LocalExecutor | None = None
         self.one_at_a_time = threading.Lock()  # a worker may have several threads; passes use them all
 
     def local_executor(self) -> LocalExecutor:
         """Return this worker's executor, made when it is first needed."""
         if self.executor is None:
-            self.executor = LocalExecutor(self.work, self.points, pick_device(self.device))
+            self.executor = LocalExecutor(self.work.copied(), self.points.clone(), pick_device(self.device))
         return self.executor
 
 
-def _tune(name: str) -> tuple[Strategy, float, dict[str, str]]:
-    """On a worker: the strategy, its seconds a point, and what the worker is."""
+def _tune(name: str) -> tuple[Strategy, float, dict[str, str], int]:
+    """On a worker: the strategy, its seconds a point, what the worker is, and its number of threads."""
     plugin = get_worker().plugins[name]
     with plugin.one_at_a_time:
         strategy, seconds = plugin.local_executor().tune()
-    return strategy, seconds, circumstances(pick_device(plugin.device))
+        return strategy, seconds, circumstances(pick_device(plugin.device)), torch.get_num_threads()
 
 
-def _work_off(name: str, strategy: Strategy, part: slice | Tensor) -> np.ndarray:
-    """On a worker: the sums (2, n) of one chunk."""
+def _work_off(name: str, strategy: Strategy, threads: int | None, part: slice | Tensor) -> np.ndarray:
+    """On a worker: the sums (rows, n) of one chunk, by as many threads as the worker that chose the strategy has."""
     plugin = get_worker().plugins[name]
     with plugin.one_at_a_time:
+        torch.set_num_threads(threads or torch.get_num_threads())
         [(_, sums)] = plugin.local_executor().results(strategy, {0: part}, lambda evaluations: None)
     return sums
 
 
 class DaskExecutor:
-    """Works off chunks on the workers of a client; used as a context, which ends the visit."""
+    """Works off chunks on the workers of a client; used as a context, at whose end the workers forget the work."""
 
     in_chunks = True
 
     def __init__(self, client: Client, work: Work, points: Tensor, device: str | torch.device):
         self.client, self.work, self.name = client, work, f"lossatlas-{uuid.uuid4().hex}"
-        self.facts: dict[str, str] = {}
+        self.provenance: dict[str, str] = {}
         self.plugin = WorkPlugin(self.name, work, points, str(device))
-        self.futures: list[Future] = []
+        self.threads: int | None = None
+        self.numbers: dict[Future, int] = {}  # of the chunks that workers have been given
 
     def __enter__(self) -> DaskExecutor:
         self.client.register_plugin(self.plugin, name=self.name)
         return self
 
     def __exit__(self, *_) -> None:
-        self.client.cancel(self.futures)
-        self.futures = []
+        self.client.cancel(list(self.numbers))
+        self.numbers = {}
         self.client.unregister_worker_plugin(self.name)
 
     def tune(self) -> tuple[Strategy, float]:
-        """The strategy that one worker chose, and the seconds that it takes a point there."""
+        """Return the strategy that one worker chose, and the seconds that it takes a point there."""
         future = self.client.submit(_tune, self.name, pure=False)
-        self.futures.append(future)
-        strategy, seconds, self.facts = future.result()
+        self.numbers[future] = -1
+        strategy, seconds, self.provenance, self.threads = future.result()
+        del self.numbers[future]
         return strategy, seconds
 
     def results(
         self, strategy: Strategy, left: Mapping[int, slice | Tensor], advance: Callable[[int], object]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """(number, sums (2, n)) of every chunk, as they are done; a chunk whose worker dies goes to another."""
-        numbers = {
-            self.client.submit(_work_off, self.name, strategy, part, pure=False): number
-            for number, part in left.items()
-        }
-        self.futures.extend(numbers)
-        for future in as_completed(list(numbers)):
-            sums = future.result()
+        """Yield (number, sums (rows, n)) of every chunk as soon as it is done.
+
+        A worker that dies costs the chunk that it computes and at most one more: each is given few at a time, and
+        what it has finished is fetched at once. Other workers compute what is lost.
+        """
+        waiting = list(left.items())[::-1]
+        completed = as_completed(with_results=True)
+
+        def give() -> None:
+            room = AHEAD * max(1, sum(self.client.nthreads().values())) - len(self.numbers)
+            for _ in range(min(room, len(waiting))):
+                number, part = waiting.pop()
+                future = self.client.submit(_work_off, self.name, strategy, self.threads, part, pure=False)
+                self.numbers[future] = number
+                completed.add(future)
+
+        give()
+        for future, sums in completed:
+            number = self.numbers.pop(future)
+            give()
             advance(sums.shape[1] * self.work.samples)
-            yield numbers[future], sums
+            yield number, sums

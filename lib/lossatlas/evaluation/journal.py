@@ -1,9 +1,9 @@
-"""An evaluation that can be interrupted: what was asked and every finished chunk, in one file that grows.
+"""An evaluation that can be interrupted: its request and every finished chunk, in one file that grows.
 
-The first line is a JSON object that says what was asked (descriptions with fingerprints), how it is worked off and
-in which chunks; every further line is one finished chunk. A line is appended whole; one that a killed process left
-incomplete is dropped, and its chunk is computed again. JSON's numbers are exact here: a float is written so that
-it reads back as the same bits.
+The first line is a JSON object with the request (descriptions with fingerprints), the strategy and the chunks. Every
+further line is one finished chunk. A line is appended whole and ends with a digest of what it says; one that a killed
+process left incomplete is dropped, and its chunk is computed again. JSON's numbers are exact here: a float is written
+so that it reads back as the same bits.
 """
 
 from __future__ import annotations
@@ -12,74 +12,102 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from lossatlas._files import written_whole
+from lossatlas.evaluation.identity import same_values
 from lossatlas.evaluation.kernels import TRANSFORMS
 from lossatlas.evaluation.strategies import Strategy
 
 FORMAT = "lossatlas evaluation, version 2"
-SAME_OUTPUTS = 1e-2  # relative to the largest: other devices round differently, another network is far away
-
-
-def fingerprint(tensors, code: str = "") -> str:
-    """Twelve hexadecimal digits of some text and what a tree of tensors holds: types, shapes, bytes."""
-    digest = hashlib.sha256(code.encode())
-    for tensor in tree_leaves(tensors):
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()[:12]
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 
 
 @dataclass
 class Journal:
-    """The file of one evaluation; ``done`` holds the sums (2, n) of finished chunks by their number.
+    """The file of one evaluation.
 
-    ``chunks`` is empty where they are only found as the evaluation goes on.
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    header : mapping
+        The ``request``, descriptions by name, and ``values`` of the loss at a few points.
+    strategy : Strategy or None
+        How it is evaluated, once that is known.
+    chunks : list of slice
+        Empty if they are found only while the evaluation goes on.
+    provenance : dict of str
+        On what device, when and with which versions it was begun.
+    done : dict of arrays
+        Sums (rows, n) of the finished chunks by their number.
+    seconds : float
+        What the finished chunks took.
     """
 
     path: Path
     header: Mapping
     strategy: Strategy | None = None
     chunks: list[slice] = field(default_factory=list)
-    facts: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
     done: dict[int, np.ndarray] = field(default_factory=dict)
     seconds: float = 0.0
     clock: float = field(default_factory=time.perf_counter)  # when the last of them was kept
 
-    def begin(self, strategy: Strategy, chunks: list[slice], facts: Mapping[str, str]) -> None:
+    def begin(self, strategy: Strategy, chunks: list[slice], provenance: Mapping[str, str]) -> None:
         """Write the first line."""
-        self.strategy, self.chunks, self.facts = strategy, chunks, dict(facts)
+        self.strategy, self.chunks, self.provenance = strategy, chunks, dict(provenance)
         bounds = [[part.start, part.stop] for part in chunks]
-        whole = {"format": FORMAT, **self.header, "strategy": strategy.record(), "chunks": bounds, "facts": self.facts}
+        first = {"format": FORMAT, **self.header, "strategy": strategy.record(), "chunks": bounds}
         with written_whole(self.path) as temporary:
-            temporary.write_text(json.dumps(whole) + "\n", encoding="utf-8")
+            temporary.write_bytes(_line({**first, "provenance": self.provenance}))
 
     def add(self, number: int, sums: np.ndarray) -> None:
         """Append a finished chunk, with the seconds since the one before it."""
         seconds, self.clock = time.perf_counter() - self.clock, time.perf_counter()
         self.done[number] = sums
         self.seconds += seconds
-        loss, correct = sums.tolist()
-        line = json.dumps({"chunk": number, "loss": loss, "correct": correct, "seconds": seconds}) + "\n"
         with open(self.path, "ab") as file:
-            file.write(line.encode())
+            file.write(_line({"chunk": number, "sums": sums.tolist(), "seconds": seconds}))
             file.flush()
             os.fsync(file.fileno())
 
 
-def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
-    """The journal at ``path``, new or with what is done.
+def _digest(record: Mapping) -> str:
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()[:16]
 
-    ``header``: ``asked``, descriptions by name, and ``outputs``, numbers of the model. Raises ValueError that names
-    what differs where the file holds something else.
+
+def _line(record: Mapping) -> bytes:
+    """One line of the file."""
+    return json.dumps({**record, "digest": _digest(record)}).encode() + b"\n"
+
+
+def _read(line: bytes) -> dict:
+    """What a line says. Raises ValueError if it is not what was written."""
+    record = json.loads(line)
+    if not line.endswith(b"\n") or record.pop("digest") != _digest(record):
+        raise ValueError("it is not what was written")
+    return record
+
+
+def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
+    """Return the journal at ``path``, a new one or one with what is done.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    header : mapping
+        ``request``, descriptions by name, and ``values``, the loss at a few points.
+
+    Raises
+    ------
+    ValueError
+        If the file holds something else or is damaged; the message names what differs.
     """
     journal = Journal(Path(path), header)
     if journal.path.is_dir():
@@ -88,32 +116,30 @@ def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
         return journal
     lines = journal.path.read_bytes().splitlines(keepends=True)
     try:
-        first = json.loads(lines[0])
-        if first["format"] != FORMAT:
-            raise ValueError(f"format {first['format']!r}")
+        known = json.loads(lines[0])["format"]
+        if known != FORMAT:
+            raise ValueError(f"format {known!r}, expected {FORMAT!r}")
+        first = _read(lines[0])
         journal.strategy = Strategy.from_record(first["strategy"], TRANSFORMS)
-        journal.chunks, journal.facts = [slice(*bounds) for bounds in first["chunks"]], first["facts"]
-        stored, outputs = first["asked"], np.array(first["outputs"])
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+        journal.chunks, journal.provenance = [slice(*bounds) for bounds in first["chunks"]], first["provenance"]
+        stored, values = first["request"], first["values"]
+    except UNREADABLE as error:
         raise ValueError(f"resume={str(path)!r}: the file there is not one that evaluate began ({error})") from error
-    for name, given in header["asked"].items():
+    for name, given in header["request"].items():
         if stored.get(name) != given:
             raise ValueError(f"resume={str(path)!r}: holds another {name} ({stored.get(name)}; now {given})")
-    now = np.array(header["outputs"])
-    if now.shape != outputs.shape or not np.allclose(
-        now, outputs, rtol=0, atol=SAME_OUTPUTS * np.nanmax(np.abs(outputs), initial=0.0), equal_nan=True
-    ):
-        raise ValueError(f"resume={str(path)!r}: holds another model or loss (their code gives other values at θ*)")
+    if not same_values(header["values"], values):
+        raise ValueError(f"resume={str(path)!r}: holds another model or loss (their code gives other values)")
     whole = len(lines[0])
     for i, line in enumerate(lines[1:], start=1):
         try:
-            entry = json.loads(line)
-            sums = np.array([entry["loss"], entry["correct"]], dtype=np.float64)
+            entry = _read(line)
+            sums = np.array(entry["sums"], dtype=np.float64)
             part = journal.chunks[entry["chunk"]] if journal.chunks else slice(0, sums.shape[1])
-            if not line.endswith(b"\n") or sums.shape != (2, part.stop - part.start):
-                raise ValueError("incomplete")
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            if i < len(lines) - 1:
+            if sums.ndim != 2 or sums.shape[1] != part.stop - part.start:
+                raise ValueError("it has another number of points")
+        except UNREADABLE as error:
+            if i < len(lines) - 1 or line.endswith(b"\n"):
                 raise ValueError(f"resume={str(path)!r}: line {i + 1} is damaged; remove it or the file") from error
             os.truncate(journal.path, whole)
             break
@@ -123,21 +149,10 @@ def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
     return journal
 
 
-def describe(text: str, tensors, code: str = "") -> str:
-    """A description with the fingerprint of what it is about."""
-    return f"{text}, {fingerprint(tensors, code)}"
-
-
-def sample_outputs(outputs: Sequence[Tensor], values: Sequence[Tensor]) -> list[float]:
-    """Return a few numbers that another network or loss would not give."""
-    found = [number for tensor in outputs for number in tensor.detach().flatten()[:32].double().tolist()]
-    return found + [number for tensor in values for number in tensor.flatten().double().tolist()]
-
-
-def how_to_go_on(journal: Journal | None) -> str:
-    """What to tell who stops an evaluation."""
+def how_to_resume(journal: Journal | None) -> str:
+    """Return what to tell the person who stops an evaluation."""
     if not journal:
-        return "evaluate was stopped; nothing is kept. With resume=PATH, the same call would go on where it was stopped"
+        return "evaluate was stopped, and nothing is kept. With resume=PATH, the same call would resume here"
     whole = f" of {len(journal.chunks)}" if journal.chunks else ""
     done, path = f"{len(journal.done)}{whole} chunks are kept", str(journal.path)
-    return f"evaluate was stopped; {done} in {path}. The same call with resume={path!r} goes on from there"
+    return f"evaluate was stopped; {done} in {path}. The same call with resume={path!r} resumes there"

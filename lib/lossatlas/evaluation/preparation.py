@@ -14,7 +14,6 @@ from lossatlas.evaluation.batch_norm import layers_with_statistics
 from lossatlas.evaluation.batches import Batch
 from lossatlas.evaluation.metrics import Quantity
 from lossatlas.evaluation.plain_loop import PlainLoop
-from lossatlas.evaluation.schedule import Work
 from lossatlas.networks import losses
 from lossatlas.vectors import Params
 
@@ -158,22 +157,6 @@ def make_score(loop: PlainLoop) -> Callable:
 def losses_of(value: Tensor, targets: Tensor) -> Tensor:
     """Return one value per sample of a loss that may give one for the batch."""
     return value.expand(len(targets))
-
-
-def sample(work: Work, device: torch.device) -> tuple[list[Tensor], list[Tensor]]:
-    """Return outputs and values of the quantities for a few samples at θ*."""
-    loop = work.plain
-    block = work.blocks[0]
-    if loop is None:
-        few = batches.move(batches.first(block, 2), device)
-        with torch.no_grad():
-            outputs = work.sweep.model(few[0])
-            return batches.tensors_in(outputs), [work.sweep.score(outputs, few[1])[0]]
-    loop.write([0.0] * len(loop.directions))
-    with loop.gradients():
-        outputs, targets = loop.call(batches.move(block, device))
-        values = [quantity(outputs, targets) for quantity in loop.quantities]
-    return batches.tensors_in(outputs), [torch.as_tensor(part).detach() for part in batches.tensors_in(values)]
 
 
 def check_named_targets(loss: str | Callable, loop: PlainLoop, given: Sequence[Batch]) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lossatlas._progress import Bar
 from lossatlas.evaluation.batch_norm import recalibrate
-from lossatlas.evaluation.batches import Batch, move, samples_in, split, take
+from lossatlas.evaluation.batches import Batch, first, map_tensors, move, samples_in, split, take
 from lossatlas.evaluation.choosing import Limits, choose
 from lossatlas.evaluation.devices import circumstances
 from lossatlas.evaluation.journal import Journal
@@ -34,6 +34,7 @@ from lossatlas.evaluation.threads import ThreadedRunner, make_runner
 
 CHUNK_SECONDS = 5.0  # what a chunk of points is to take: what an interrupted run may lose
 CHUNK_POINTS = 16  # a chunk has at least so many (what is prepared for it is to be shared), …
+IDENTIFYING = 64  # samples whose loss at a few points tells two losses apart
 LONGEST_CHUNK = 30.0  # … unless they take longer than this many seconds
 
 
@@ -72,6 +73,19 @@ class Work:
         plain = self.plain and self.plain.on(device)
         sweep = replace(self.sweep, model=model, origin=origin, directions=tuple(directions))
         return replace(self, plain=plain, sweep=sweep)
+
+    def copied(self) -> Work:
+        """Return the same work in memory of its own. The model, a private one, is changed.
+
+        What arrives from another process may begin at any byte, and the alignment of tensors changes the last bits
+        of matrix products.
+        """
+        for tensor in (*self.sweep.model.parameters(), *self.sweep.model.buffers()):
+            tensor.data = tensor.data.clone()
+        origin, *directions = map_tensors(Tensor.clone, [self.sweep.origin, *self.sweep.directions])
+        sweep = replace(self.sweep, origin=origin, directions=tuple(directions))
+        plain = self.plain and replace(self.plain, origin=origin, directions=tuple(directions))
+        return replace(self, sweep=sweep, plain=plain, blocks=map_tensors(Tensor.clone, list(self.blocks)))
 
     def holding(self, blocks: Sequence[Batch]) -> Work:
         """The same work with these data."""
@@ -220,23 +234,23 @@ def chunks(points: int, row: int, strategy: Strategy, seconds: float) -> list[sl
 class LocalExecutor(contextlib.nullcontext):
     """Works off chunks in this process, one after the other; used as a context."""
 
-    in_chunks = False  # one chunk will do, where nobody keeps them
+    in_chunks = False  # one chunk will do if nobody keeps them
 
     def __init__(self, work: Work, points: Tensor, device: torch.device):
         super().__init__(self)
         self.work, self.points = work.on(device), points.to(device)
         self.runner: AnyRunner | None = None
-        self.facts: dict[str, str] = circumstances(device)
+        self.provenance: dict[str, str] = circumstances(device)
 
     def tune(self) -> tuple[Strategy, float]:
-        """The strategy chosen, and the seconds that it takes a point."""
+        """Return the strategy chosen, and the seconds that it takes a point."""
         self.runner, seconds = tuned(self.work, self.points)
         return self.runner.strategy, seconds
 
     def results(
         self, strategy: Strategy, left: Mapping[int, slice | Tensor], advance: Callable[[int], object]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """(number, sums (2, n)) of every chunk, as they are done."""
+        """Yield (number, sums (rows, n)) of every chunk, as they are done."""
         if self.runner is None:
             self.runner = as_before(self.work, strategy, self.points)
         for number, part in left.items():
@@ -245,14 +259,25 @@ class LocalExecutor(contextlib.nullcontext):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The sums (2, n) at all points, by what strategy, and where they were computed.
+    """The sums at all points, and how and where they were computed.
 
-    ``evaluated`` (n,) and ``errors`` are there where some points were interpolated.
+    Attributes
+    ----------
+    sums : array of shape (rows, n)
+        Of every quantity.
+    strategy : Strategy
+        How they were computed.
+    provenance : dict of str
+        On what device, when and with which versions.
+    evaluated : array of shape (n,), optional
+        Which points were evaluated, if others were interpolated.
+    errors : mapping
+        Estimated errors of the interpolated points.
     """
 
     sums: np.ndarray
     strategy: Strategy
-    facts: dict[str, str]
+    provenance: dict[str, str]
     evaluated: np.ndarray | None = None
     errors: Mapping[str, float] = field(default_factory=dict)
 
@@ -260,7 +285,7 @@ class Outcome:
 def work_off(
     executor, strategy: Strategy, parts: Mapping[int, slice | Tensor], journal: Journal | None, bar: Bar
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """(number, sums (2, n)) of every part: first those that the journal has, then the others, which it keeps."""
+    """Yield (number, sums (rows, n)) of every part: first those in the journal, then the others, which it keeps."""
     done = {number: journal.done[number] for number in parts if number in journal.done} if journal else {}
     for number, found in done.items():
         bar.skip(found.shape[1] * executor.work.samples)
@@ -278,20 +303,39 @@ def run(executor, shape: Sequence[int], journal: Journal | None, bar: Bar) -> Ou
     A journal keeps each chunk, and gives those that are done.
     """
     points, row = math.prod(shape) + 1, shape[-1]
-    total = np.empty((2, points))
     if journal and journal.strategy and len(journal.done) == len(journal.chunks):
-        for number, found in journal.done.items():
-            total[:, journal.chunks[number]] = found
-        return Outcome(total, journal.strategy, journal.facts)
+        return Outcome(joined(journal.done), journal.strategy, journal.provenance)
     with executor:
         if journal and journal.strategy:
-            strategy, parts, facts = journal.strategy, journal.chunks, journal.facts
+            strategy, parts, provenance = journal.strategy, journal.chunks, journal.provenance
         else:
             strategy, seconds = executor.tune()
             cut = executor.in_chunks or journal is not None
-            parts, facts = chunks(points, row, strategy, seconds) if cut else [slice(0, points)], executor.facts
+            parts, provenance = (
+                chunks(points, row, strategy, seconds) if cut else [slice(0, points)],
+                executor.provenance,
+            )
             if journal:
-                journal.begin(strategy, parts, facts)
-        for number, found in work_off(executor, strategy, dict(enumerate(parts)), journal, bar):
-            total[:, parts[number]] = found
-    return Outcome(total, strategy, facts)
+                journal.begin(strategy, parts, provenance)
+        found = dict(work_off(executor, strategy, dict(enumerate(parts)), journal, bar))
+    return Outcome(joined(found), strategy, provenance)
+
+
+def joined(found: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Return the sums (rows, n) of all chunks in the order of their numbers."""
+    return np.concatenate([found[number] for number in sorted(found)], axis=1)
+
+
+def values_at_a_few_points(work: Work, coefficients: Tensor) -> list[float]:
+    """Return sums over a few samples at a few points near θ*, which another loss would not give.
+
+    ``coefficients`` (n, d) end with those of θ*.
+    """
+    points = torch.stack([coefficients[-1], coefficients[0] / 4, coefficients[len(coefficients) // 3] / 4])
+    if work.plain is not None:
+        return work.plain.sums(points, work.blocks[:1]).flatten().tolist()
+    inputs, targets = move(first(work.blocks[0], IDENTIFYING), coefficients.device)
+    runner = Runner(work.sweep, Strategy(len(targets)))
+    with torch.no_grad():
+        runner.prepare(inputs, targets)
+        return runner.run(points)[0].tolist()

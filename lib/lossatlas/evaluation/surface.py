@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lossatlas._progress import bar as progress_bar
 from lossatlas.directions.subspaces import Subspace
-from lossatlas.evaluation import arguments, batches, module_state, plain_loop, preparation
+from lossatlas.evaluation import arguments, batches, identity, module_state, plain_loop, preparation
 from lossatlas.evaluation import journal as resuming
 from lossatlas.evaluation.adaptive_schedule import run_adaptively
 from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, use_batch_statistics
@@ -28,7 +28,7 @@ from lossatlas.evaluation.plain_loop import PlainLoop
 from lossatlas.evaluation.precision import arithmetic, precision_error
 from lossatlas.evaluation.probing import examine
 from lossatlas.evaluation.random_state import RandomState, owned_generators, same_random_state
-from lossatlas.evaluation.schedule import LocalExecutor, Outcome, Work, run
+from lossatlas.evaluation.schedule import LocalExecutor, Outcome, Work, run, values_at_a_few_points
 from lossatlas.evaluation.sweep import Sweep
 from lossatlas.networks import losses
 
@@ -173,6 +173,8 @@ def evaluate(
     coordinates = np.concatenate([coordinates, np.zeros((1, len(grid)))])  # θ* itself, last
     coefficients = plane.coefficients(coordinates)
 
+    functions = {"loss": loss, "predict": predict, **{f"metric {name}": metric for name, metric in further.items()}}
+    options = {"batch_norm": batch_norm, "method": method, "combine": combine, "gradient_norm": gradient_norm}
     start = time.perf_counter()
     journal: resuming.Journal | None = None
     try:
@@ -190,7 +192,7 @@ def evaluate(
             loop = loop.on(place)
             work = _prepared(loop, given, coefficients, batch_norm, memory, random, loss)
             points = torch.tensor(coefficients, dtype=torch.promote_types(dtype, torch.float32), device=place)
-            request = _request(model, plane, grid, loss, method, work, place) if resume else None
+            request = _request(model, plane, grid, functions, options, work, points) if resume else None
             journal = resuming.open_journal(resume, request) if resume else None
             local = client is None
             executor = LocalExecutor(work, points, place) if local else _workers(client, work, points, device)
@@ -201,7 +203,7 @@ def evaluate(
                 found = METHODS[method](executor, [len(values) for values in grid.values()], journal, bar)
             lower = {"precision_error": precision_error(work, found, points)} if half else {}
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(resuming.how_to_go_on(journal)) from None
+        raise KeyboardInterrupt(resuming.how_to_resume(journal)) from None
     attrs = {
         "loss_name": losses.loss_name(loss),
         "n_samples": work.samples,
@@ -212,7 +214,7 @@ def evaluate(
         "precision": precision or str(own).removeprefix("torch."),
         "seconds": round(journal.seconds if journal else time.perf_counter() - start, 3),
         **provenance(model, place),
-        **found.facts,
+        **found.provenance,
         **found.errors,
         **lower,
     }
@@ -279,25 +281,30 @@ def single_values(description: Mapping) -> dict[str, str]:
 
 
 def _request(
-    model: nn.Module, plane: Subspace, grid: dict, loss, method: str, work: Work, device: torch.device
+    model: nn.Module,
+    plane: Subspace,
+    grid: Mapping[str, np.ndarray],
+    functions: Mapping[str, str | Callable | None],
+    options: Mapping[str, Any],
+    work: Work,
+    points: Tensor,
 ) -> dict:
-    """Return what a resume file must match."""
+    """Return the request that a resume file must match."""
     description = arguments.plain_values(plane.description)
     kind = ", ".join(f"{key} {value}" for key, value in single_values(description).items())
     spans = " × ".join(f"{len(values)} from {values[0]:g} to {values[-1]:g}" for values in grid.values())
-    outputs, values = preparation.sample(work, device)
+    tensors = plane.origin, plane.directions, plane.buffers, plane.buffer_directions
     return {
-        "asked": {
-            "model": resuming.describe(type(model).__name__, batches.tensors_in(dict(model.state_dict())), repr(model)),
-            "plane": resuming.describe(kind, (plane.origin, plane.directions, plane.buffers, plane.buffer_directions)),
-            "grid": resuming.describe(spans, [torch.as_tensor(values) for values in grid.values()]),
+        "request": {
+            "model": identity.describe(type(model).__name__, batches.tensors_in(dict(model.state_dict())), repr(model)),
+            "plane": identity.describe(kind, tensors),
+            "grid": identity.describe(spans, [torch.as_tensor(values) for values in grid.values()]),
             "precision": f"{work.sweep.half or preparation.common_type(work.sweep.origin)}",
-            "data": resuming.describe(f"{work.samples} samples", [batches.tensors_in(block) for block in work.blocks]),
-            "loss": losses.loss_name(loss),
-            "batch_norm": work.batch_norm,
-            "method": method,
+            **{name: identity.describe_function(function) for name, function in functions.items()},
+            "data": identity.describe(f"{work.samples} samples", [batches.tensors_in(block) for block in work.blocks]),
+            **options,
         },
-        "outputs": resuming.sample_outputs(outputs, values),
+        "values": values_at_a_few_points(work, points),
     }
 
 
