@@ -57,7 +57,8 @@ def new_request(old: dict) -> dict:
 def migrate_dataset(path: Path) -> Path:
     """Rewrite a NetCDF file and return its new place."""
     dataset = xr.load_dataset(path, engine="h5netcdf")
-    request = new_request(json.loads(dataset.attrs.pop("asked")))
+    dataset.attrs.pop("digest", None)  # once of the content; now of the file, behind its end
+    request = new_request(json.loads(dataset.attrs.pop("asked", dataset.attrs.get("request", ""))))
     store, name = Store(path.parent), path.stem[:-13]
     before = dataset.copy(deep=True)
     store.put_result(name, request, dataset)
@@ -67,7 +68,7 @@ def migrate_dataset(path: Path) -> Path:
         one, other = before[variable], after[variable]
         same = one.dims == other.dims and one.dtype == other.dtype and one.attrs == other.attrs
         assert same and np.asarray(one.values).tobytes() == np.asarray(other.values).tobytes(), (path, variable)
-    kept = set(before.attrs) - {"key"}
+    kept = set(before.attrs) - {"key", "request"}
     assert all(np.array_equal(before.attrs[key], after.attrs[key]) for key in kept), path
     return place
 

@@ -27,9 +27,10 @@ def real_number(
     """
     ok = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     if not (ok and value >= least and above < value < below):  # type: ignore[operator]
-        bounds = [f"at least {least:g}"] * (least > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
-        bounds += [f"below {below:g}"] * (below < math.inf)
-        raise ValueError(f"{name}={value!r}: expected a finite number" + f" {' and '.join(bounds)}" * bool(bounds))
+        words = "zero or more" if least == 0 else "a positive number" if above == 0 else "a finite number"
+        limits = ((least, "at least"), (above, "above"), (below, "below"))
+        bounds = [f"{word} {limit:g}" for limit, word in limits if limit != 0 and math.isfinite(limit)]
+        raise ValueError(f"{name}={value!r}: expected {', '.join([words, *bounds])}")
     return float(value)  # type: ignore[arg-type]
 
 

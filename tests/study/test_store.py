@@ -1,11 +1,20 @@
 import json
 import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
+from lossatlas import _files
+from lossatlas._files import written_whole
+from lossatlas.study import files
 from lossatlas.study.conditions import jsonable
 from lossatlas.study.store import Store
 
@@ -46,7 +55,7 @@ def test_a_corrupted_result_is_renamed_aside_told_and_computed_again(tmp_path, s
     path = store.path("surface", REQUEST, ".nc")
     spoiled = spoil(path.read_bytes())
     path.write_bytes(spoiled)
-    with pytest.warns(UserWarning, match="cannot be used: it cannot be read.* kept as .*corrupt-1"):
+    with pytest.warns(UserWarning, match="cannot be read .* kept as .*corrupt-1"):
         found = store.result("surface", REQUEST, lambda: dataset(7.0))
     assert float(found.loss[0, 0]) == 7.0
     assert path.with_name(path.name + ".corrupt-1").read_bytes() == spoiled
@@ -89,7 +98,7 @@ def test_tensors(tmp_path):
     assert torch.equal(found["w"], params["w"]) and found["b"].isnan().tolist() == [True, False]
     path = store.path("weights", REQUEST, ".safetensors")
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.warns(UserWarning, match="cannot be used"):
+    with pytest.warns(UserWarning, match="cannot be read"):
         assert store.tensors("weights", REQUEST) is None
 
 
@@ -101,3 +110,147 @@ def test_bad_names_are_refused(tmp_path):
 def test_jsonable():
     value = {"a": np.float64(1.5), 2: (np.arange(2), [np.int64(3)])}
     assert json.loads(json.dumps(jsonable(value))) == {"a": 1.5, "2": [[0, 1], [3]]}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lossatlas._files import written_whole
+with written_whole(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path):
+    path = tmp_path / "surface-0.nc"
+    subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    (left,) = tmp_path.iterdir()
+    with written_whole(tmp_path / "other.nc") as own:
+        assert own.exists() and not left.exists()
+        elsewhere = tmp_path / own.name.replace(f"{os.getpid()}", "1").replace(_files._machine(), "0a1b2c")
+        elsewhere.touch()
+        hidden = tmp_path / ".notes.txt"
+        hidden.touch()
+        with written_whole(tmp_path / "third.nc") as third:
+            assert own.exists() and third.exists()  # their writer is at work
+    assert {p.name for p in tmp_path.iterdir()} == {elsewhere.name, hidden.name, "other.nc", "third.nc"}
+    day_before = time.time() - _files.OLD - 60
+    os.utime(elsewhere, (day_before, day_before))
+    _files.remove_left_over(tmp_path)
+    assert not elsewhere.exists() and hidden.exists()
+
+
+# what is read must be what was written
+
+
+def stored_files(folder) -> tuple[Store, Path, Path]:
+    store = Store(folder)
+    generator = np.random.default_rng(0)
+    values = xr.Dataset({"loss": (("alpha", "beta"), generator.normal(size=(9, 9)))}, {"alpha": np.arange(9.0)})
+    store.result("surface", REQUEST, lambda: values.assign_attrs(seed=0, split="test"))
+    store.put_tensors("weights", REQUEST, {"w": torch.randn(5, 7), "b": torch.randn(5)})
+    return store, store.path("surface", REQUEST, ".nc"), store.path("weights", REQUEST, ".safetensors")
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def test_every_flipped_bit_of_a_weight_file_is_noticed(tmp_path):
+    _, _, path = stored_files(tmp_path)
+    content = path.read_bytes()
+    for bit in range(0, 8 * len(content), 5):  # header and data, every bit of a byte in turn
+        path.write_bytes(flipped(content, bit))
+        with pytest.raises(files.DamagedFile):
+            files.read_tensors(path, request=REQUEST)
+
+
+def test_every_flipped_bit_of_a_result_is_noticed(tmp_path):
+    _, path, _ = stored_files(tmp_path)
+    content = path.read_bytes()
+    for bit in np.random.default_rng(1).permutation(8 * len(content))[:1000]:
+        path.write_bytes(flipped(content, int(bit)))
+        with pytest.raises(files.DamagedFile):
+            files.read_dataset(path, request=REQUEST)
+
+
+def huge(path):
+    with h5py.File(path, "w") as file:
+        file.attrs["request"] = json.dumps(REQUEST)
+        file.create_dataset("loss", (20_000, 20_000), chunks=(100, 100), dtype="f8")
+
+
+def another_request(path):
+    dataset = xr.load_dataset(path, engine="h5netcdf")
+    path.unlink()
+    files.write_dataset(path, dataset.assign_attrs(request=json.dumps({**REQUEST, "seed": 1})))
+
+
+def no_request(path):
+    path.unlink()
+    files.write_dataset(path, xr.Dataset())
+
+
+def saved_by_others(path):
+    dataset = xr.load_dataset(path, engine="h5netcdf")
+    path.unlink()
+    dataset.to_netcdf(path, engine="h5netcdf")
+
+
+def another_value(path):
+    with h5py.File(path, "r+") as file:
+        file["loss"][3, 4] += 1e-12
+
+
+def another_attribute(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs["split"] = "train"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: h5py.File(path, "w").close(), "it has no digest"),
+        (huge, "it has no digest"),
+        (saved_by_others, "it has no digest"),
+        (another_request, "answer to another request"),
+        (no_request, "does not say what it is the answer to"),
+        (another_value, "it has no digest|digest differs"),
+        (another_attribute, "it has no digest|digest differs"),
+    ],
+)
+def test_a_file_that_is_not_the_answer_is_set_aside_and_computed_again(tmp_path, spoil, words):
+    store, path, _ = stored_files(tmp_path)
+    spoil(path)
+    before = peak_memory()
+    with pytest.warns(UserWarning, match=f"({words}).*kept as .*corrupt-1"):
+        found = store.result("surface", REQUEST, lambda: dataset(7.0))
+    assert float(found.loss[0, 0]) == 7.0 and peak_memory() - before < 100e6
+    xr.testing.assert_identical(store.result("surface", REQUEST, never), found)
+
+
+def peak_memory() -> float:
+    """The largest resident size of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_a_renamed_file_is_no_answer(tmp_path):
+    store, path, weights = stored_files(tmp_path)
+    other = {**REQUEST, "seed": 5}
+    path.rename(store.path("surface", other, ".nc"))
+    weights.rename(store.path("weights", other, ".safetensors"))
+    with pytest.raises(files.DamagedFile, match="its request is not what its name says"):
+        files.read_dataset(store.path("surface", other, ".nc"))
+    with pytest.warns(UserWarning, match="answer to another request"):
+        assert float(store.result("surface", other, lambda: dataset(3.0)).loss[0, 0]) == 3.0
+    with pytest.warns(UserWarning, match="answer to another request"):
+        assert store.tensors("weights", other) is None
+
+
+def test_other_programs_can_read_a_result(tmp_path):
+    store, path, _ = stored_files(tmp_path)
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["loss"], store.result("surface", REQUEST, never).loss)

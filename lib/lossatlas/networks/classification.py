@@ -1,11 +1,14 @@
-"""How well a classifier tells the classes apart, also where one of them is rare."""
+"""Scores of a classifier that stay meaningful if one class is rare."""
 
 from __future__ import annotations
+
+import math
+import warnings
 
 import numpy as np
 import torch
 import xarray as xr
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from torch import Tensor, nn
 
 from lossatlas.networks.losses import make_score
@@ -17,17 +20,39 @@ CLASSIFICATION = ("bce_with_logits", "cross_entropy")
 def classification_scores(
     model: nn.Module, split: tuple[Tensor, Tensor], *, loss: str, batch: int = 1000
 ) -> xr.Dataset:
-    """The scores of a model on a split (inputs, targets), in eval mode; the model stays as it was.
+    """Return the scores of a model on a split, in eval mode; the model stays as it was.
 
-    - `loss`: mean over the samples; `accuracy`: share of right predictions.
-    - `balanced_accuracy`: the share of right predictions within each class of the split, averaged over
-      the classes; the same prediction for every sample gets one over the number of classes.
-    - `auc`: the chance that a random sample of a class gets a higher score for that class than a random one of
-      the others (ties count half), averaged over the classes of the split; 0.5 for a constant prediction, NaN
-      where the split holds one class alone.
+    Parameters
+    ----------
+    model
+        A classifier with one logit a sample ("bce_with_logits") or one a class ("cross_entropy").
+    split
+        (inputs, targets).
+    loss
+        ``"bce_with_logits"`` or ``"cross_entropy"``.
+    batch
+        Samples in one pass.
 
-    `loss` is "bce_with_logits" (one logit a sample) or "cross_entropy" (one a class). Raises ValueError for
-    any other, and for models with more than one prediction a sample.
+    Returns
+    -------
+    Dataset
+        ``loss``, the mean over the samples; ``accuracy``, the share of right predictions; ``balanced_accuracy``, the
+        share of right predictions within each class of the split, averaged over the classes; ``auc``, the area under
+        the ROC curve of each class against the others, averaged over the classes of the split (NaN if the split holds
+        one class alone or a score is not finite).
+
+    Raises
+    ------
+    ValueError
+        If ``loss`` is another one, or the model gives more than one prediction a sample.
+
+    Examples
+    --------
+    >>> import lossatlas as la
+    >>> data = la.load_dataset("digits")
+    >>> model = la.build_model("feedforward", data, depth=2, width=8)
+    >>> list(classification_scores(model, data.test, loss=data.loss).data_vars)
+    ['loss', 'accuracy', 'balanced_accuracy', 'auc']
     """
     if loss not in CLASSIFICATION:
         raise ValueError(f"loss={loss!r}: expected one of {CLASSIFICATION}")
@@ -43,15 +68,25 @@ def classification_scores(
         raise ValueError(f"the model's outputs have shape {tuple(outputs.shape)}; expected {expected}: {loss}")
     losses, right = (values.numpy() for values in make_score(loss)(outputs, targets))
     labels = targets.flatten().numpy().astype(int)
-    # For two classes the logit ranks as the probability does, and does not saturate.
-    ranking = {1: outputs[:, 0]} if binary else dict(enumerate(outputs.softmax(1).unbind(1)))
-    present = np.unique(labels)
-    ranked = [c for c in ranking if c in present] if len(present) > 1 else []
-    areas = [roc_auc_score(labels == c, ranking[c].numpy()) for c in ranked]
+    predicted = (outputs[:, 0] > 0 if binary else outputs.argmax(1)).numpy().astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of predicted classes that the split does not hold
+        balanced = balanced_accuracy_score(labels, predicted)
     found = {
         "loss": losses.mean(),
         "accuracy": right.mean(),
-        "balanced_accuracy": np.mean([right[labels == c].mean() for c in present]),
-        "auc": np.mean(areas) if areas else np.nan,
+        "balanced_accuracy": balanced,
+        "auc": _area(outputs, labels, binary=binary),
     }
     return xr.Dataset({name: float(found[name]) for name in SCORES}, attrs={"n_samples": len(labels)})
+
+
+def _area(outputs: Tensor, labels: np.ndarray, *, binary: bool) -> float:
+    """The area under the ROC curve, averaged over the classes of the split; NaN if it is not defined."""
+    present = np.unique(labels)
+    if len(present) < 2 or not outputs.isfinite().all():
+        return math.nan
+    if binary:  # a logit ranks as its probability does, and does not saturate
+        return roc_auc_score(labels, outputs[:, 0].numpy())
+    shares = outputs.softmax(1).numpy()[:, present]
+    return roc_auc_score(labels[:, None] == present, shares, average="macro")

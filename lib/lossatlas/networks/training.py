@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from lossatlas import vectors
+from lossatlas._checks import instance_of, one_of, real_number, set_fields, whole_number
 from lossatlas._progress import bar as progress_bar
 from lossatlas.datasets.load import Dataset
 from lossatlas.networks.losses import make_score
@@ -23,13 +24,41 @@ OPTIMIZERS = ("sgd", "adam")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """Describe how a network is trained.
 
-    ``decay`` multiplies the learning rate after every epoch. ``l1`` and ``l2`` are the λ of the penalties
-    ``λ·Σ|w|`` and ``(λ/2)·Σw²`` over the weights (tensors of two or more dimensions, biases left free).
-    ``clip`` bounds the norm of the gradient (None: no bound). ``steps`` ends training after so many updates,
-    before ``epochs`` are over. ``checkpoint_every``: keep the parameters every so many updates, 0 for once an
-    epoch, None for only the last.
+    Parameters
+    ----------
+    optimizer
+        ``"sgd"`` or ``"adam"``.
+    learning_rate
+        At the start; ``decay`` multiplies it after every epoch.
+    momentum
+        Of SGD, from 0 up to but not including 1.
+    batch_size
+        Samples behind one update.
+    epochs
+        Passes over the training split.
+    steps
+        Updates after which training ends although ``epochs`` are not over; None for no such end.
+    l1, l2
+        λ of the penalties ``λ·Σ|w|`` and ``(λ/2)·Σw²`` over the weights (tensors of two or more dimensions).
+    clip
+        Bound on the norm of the gradient; None for no bound.
+    checkpoint_every
+        Updates between two kept checkpoints; 0 keeps one an epoch, None only the first and the last.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range. NumPy scalars are accepted.
+
+    Examples
+    --------
+    >>> Recipe("adam", learning_rate=0.001, epochs=5).batch_size
+    100
+    >>> Recipe(epochs=1.5)
+    Traceback (most recent call last):
+    ValueError: epochs=1.5: expected a whole number of at least 1
     """
 
     optimizer: str = "sgd"
@@ -45,23 +74,40 @@ class Recipe:
     checkpoint_every: int | None = None
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer={self.optimizer!r}: expected one of {OPTIMIZERS}")
-        for name in ("learning_rate", "decay", "batch_size", "epochs"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)!r}: expected a positive number")
-        for name in ("momentum", "l1", "l2"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}={getattr(self, name)!r}: expected zero or more")
+        one_of(self.optimizer, "optimizer", OPTIMIZERS)
+        checked = {
+            "learning_rate": real_number(self.learning_rate, "learning_rate", above=0),
+            "momentum": real_number(self.momentum, "momentum", least=0, below=1),
+            "decay": real_number(self.decay, "decay", above=0),
+            "batch_size": whole_number(self.batch_size, "batch_size", least=1),
+            "epochs": whole_number(self.epochs, "epochs", least=1),
+            "steps": None if self.steps is None else whole_number(self.steps, "steps", least=1),
+            "l1": real_number(self.l1, "l1", least=0),
+            "l2": real_number(self.l2, "l2", least=0),
+            "clip": None if self.clip is None else real_number(self.clip, "clip", above=0),
+        }
+        if self.checkpoint_every is not None:
+            checked["checkpoint_every"] = whole_number(self.checkpoint_every, "checkpoint_every", least=0)
+        if self.optimizer == "adam" and checked["momentum"]:
+            raise ValueError(f"momentum={self.momentum!r}: Adam takes none, only sgd does")
+        set_fields(self, **checked)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained network: its parameters, its history over epochs, and the path it took.
+    """Hold a trained network: its parameters, its history over epochs, and the path that training took.
 
-    ``history``: Dataset over ``epoch`` (1, 2, …) with ``train_loss`` (running mean over the epoch, penalties
-    left out), ``test_loss`` and, for classification, ``test_accuracy``. ``checkpoints`` start with the
-    initial weights and end with the final ones; ``steps`` are their update counts.
+    Parameters
+    ----------
+    params
+        The trained weights.
+    history
+        Dataset over ``epoch`` (1, 2, …) with ``step`` (updates so far), ``train_loss`` (running mean over the epoch,
+        penalties left out), ``test_loss`` and, for classification, ``test_accuracy``.
+    checkpoints
+        Weights along the way; the first are the initial ones, the last the trained ones.
+    steps
+        Number of updates before each checkpoint.
     """
 
     params: Params
@@ -71,7 +117,7 @@ class Run:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD or Adam over the model, with ``recipe.l2`` on the weights alone."""
+    """Return SGD or Adam over the parameters of a model, with ``recipe.l2`` on the weights alone."""
     weights = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": weights, "weight_decay": recipe.l2}, {"params": others, "weight_decay": 0.0}]
@@ -82,7 +128,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def mean_scores(model: nn.Module, split: tuple[Tensor, Tensor], score, batch: int = 1000) -> tuple[float, float]:
-    """Mean loss and accuracy (NaN where there is none) of a model on a split, in eval mode."""
+    """Return the mean loss and accuracy (NaN if there is none) of a model on a split, in eval mode."""
     model.eval()
     total, right = 0.0, 0.0
     with torch.no_grad():
@@ -95,12 +141,52 @@ def mean_scores(model: nn.Module, split: tuple[Tensor, Tensor], score, batch: in
 
 
 def fit(model: nn.Module, data: Dataset, *, recipe: Recipe, seed: int = 0, device="cpu", progress: bool = True) -> Run:
-    """Train a model in place and return what came of it.
+    """Train a model in place and return the result.
 
-    The seed decides the order of the batches (the model brings its own initial weights); the global random
-    state is used by dropout alone. The last, smaller batch of an epoch is used too. Training goes on where a
-    loss is not finite: the history shows it.
+    Parameters
+    ----------
+    model
+        The network, with the weights that training starts from.
+    data
+        A :class:`~lossatlas.Dataset`.
+    recipe
+        How to train.
+    seed
+        Decides the order of the batches. Only dropout uses the global random state.
+    device
+        Where to train.
+    progress
+        Whether a progress bar is shown.
+
+    Returns
+    -------
+    Run
+        The trained weights, the history and the checkpoints. Training continues if a loss is not finite: the history
+        shows it.
+
+    Raises
+    ------
+    TypeError
+        If ``model``, ``data`` or ``recipe`` is something else.
+
+    Notes
+    -----
+    The last, smaller batch of an epoch is used too.
+
+    Examples
+    --------
+    >>> import lossatlas as la
+    >>> data = la.load_dataset("digits")
+    >>> model = la.build_model("feedforward", data, depth=2, width=8)
+    >>> run = la.fit(model, data, recipe=la.Recipe(epochs=2), progress=False)
+    >>> run.history.sizes["epoch"]
+    2
     """
+    instance_of(model, "model", nn.Module, "a torch.nn.Module")
+    if missing := [name for name in ("train", "test", "loss") if not hasattr(data, name)]:
+        raise TypeError(f"data={data!r}: expected a lossatlas.Dataset; it has no {missing}")
+    instance_of(recipe, "recipe", Recipe, "a lossatlas.Recipe")
+    seed = whole_number(seed, "seed", least=0)
     model.to(device).train()
     inputs, targets = (part.to(device) for part in data.train)
     if inputs.dim() == 4:  # a third faster on a CPU, where pooling dislikes the other layout
@@ -112,7 +198,7 @@ def fit(model: nn.Module, data: Dataset, *, recipe: Recipe, seed: int = 0, devic
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, recipe.decay)
     order = torch.Generator().manual_seed(seed)
     per_epoch = math.ceil(len(inputs) / recipe.batch_size)
-    last_step = min(recipe.epochs * per_epoch, recipe.steps or math.inf)
+    last_step = min(recipe.epochs * per_epoch, recipe.steps or recipe.epochs * per_epoch)
     every = per_epoch if recipe.checkpoint_every == 0 else recipe.checkpoint_every
     checkpoints, steps, rows = [vectors.parameters_of(model)], [0], []
     step, start = 0, time.perf_counter()

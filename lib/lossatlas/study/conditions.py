@@ -9,12 +9,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from lossatlas._checks import instance_of, one_of, whole_number
+from lossatlas._checks import instance_of, one_of, set_fields, whole_number
 from lossatlas.datasets.load import DATASETS, Dataset, load_dataset
 from lossatlas.networks.models import MODELS
 from lossatlas.networks.training import Recipe
 
 TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
+
+DATA_OPTIONS = {"shakespeare": {"sequence_length"}}  # of load_dataset, by dataset
 
 load = lru_cache(maxsize=4)(load_dataset)
 
@@ -85,12 +87,15 @@ class Condition:
         for name in ("options", "data_options"):
             given = getattr(self, name)
             instance_of(given, name, Mapping, "a mapping from an option's name to its value")
-            plain = jsonable(given)
+            plain = jsonable(MODELS[self.model].checked(given) if name == "options" else given)
             try:
                 json.dumps(plain)
             except TypeError as error:
                 raise ValueError(f"{name}={given!r}: expected numbers, text and lists only ({error})") from None
-            object.__setattr__(self, name, plain)
+            set_fields(self, **{name: plain})
+        unknown = set(self.data_options) - DATA_OPTIONS.get(self.dataset, set())
+        if unknown:
+            raise ValueError(f"data_options: {sorted(unknown)} not known to {self.dataset}")
 
     def __hash__(self) -> int:
         return hash((self.label, json.dumps(run_request(self, 0), sort_keys=True)))

@@ -24,7 +24,7 @@ from lossatlas.evaluation.precision import in_last_digits
 from lossatlas.evaluation.surface import COMPUTING_VERSION
 from lossatlas.networks.training import Run
 from lossatlas.study.conditions import Condition, condition_of
-from lossatlas.study.files import read_dataset
+from lossatlas.study.files import DamagedFile, read_dataset
 from lossatlas.study.slices import Slice
 from lossatlas.study.store import Store
 from lossatlas.study.study import Study
@@ -83,7 +83,10 @@ class Check:
 
 def read(path: Path) -> Stored:
     """Return a stored surface. Raises ValueError if it cannot be trusted or is not of this version."""
-    surface = read_dataset(path)
+    try:
+        surface = read_dataset(path)
+    except DamagedFile as error:
+        raise ValueError(f"cannot be read ({error})") from error
     try:
         request = json.loads(surface.attrs["request"])
         condition, seed = condition_of(request["run"], surface.attrs.get("condition", ""))

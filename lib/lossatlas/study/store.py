@@ -54,7 +54,7 @@ class Store:
             try:
                 return files.read_dataset(path, request=request)
             except files.DamagedFile as error:
-                set_aside(path, f"{path.name} cannot be used: {error}")
+                set_aside(path, f"{path.name} cannot be read ({error})")
         return self.put_result(name, request, compute())
 
     def put_result(self, name: str, request: Mapping, dataset: xr.Dataset) -> xr.Dataset:
@@ -72,7 +72,7 @@ class Store:
             try:
                 return files.read_tensors(path, request=request)
             except files.DamagedFile as error:
-                set_aside(path, f"{path.name} cannot be used: {error}")
+                set_aside(path, f"{path.name} cannot be read ({error})")
         if compute is None:
             return None
         params = {key: tensor.detach().cpu().contiguous() for key, tensor in compute().items()}
