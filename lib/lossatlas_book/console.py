@@ -131,6 +131,31 @@ def step(name: str, about: str = "") -> Iterator[Step]:
         current.close(said)
 
 
+@contextmanager
+def kept_current(current: Step, text: Callable[[], str]) -> Iterator[None]:
+    """Show `text()` on a step's line again and again, from a thread, while the body computes."""
+    done = threading.Event()
+
+    def draw() -> None:
+        while True:
+            current.update(text())
+            if done.wait(TICK):
+                return
+
+    thread = threading.Thread(target=draw, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def about_left(seconds: float | None) -> str:
+    """The time left as words for a step's line; nothing if it is not known or less than a second."""
+    return f"about {duration(seconds)} left" if seconds is not None and seconds >= 1 else ""
+
+
 def run_logged(
     command: Sequence[str | Path],
     log: Path,

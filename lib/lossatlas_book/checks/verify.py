@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..console import Failure, Step, columns, duration, step
+from ..console import Failure, Step, about_left, columns, duration, kept_current, step
 from ..notebooks import chapters
 
 if TYPE_CHECKING:
@@ -67,24 +67,47 @@ def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
     return wrong + _training(study, found, limit=math.inf if full else TRAINING_SECONDS)
 
 
+def planned(seconds: Sequence[float], budget: float) -> list[float]:
+    """Seconds for each of some surfaces within a budget, of which those that need less leave the rest to the others.
+
+    `seconds` are what they would take in full, the shortest first.
+    """
+    found: list[float] = []
+    for number, full in enumerate(seconds):
+        fair = max(0.0, budget - sum(found)) / (len(seconds) - number)
+        found.append(min(full + OVERHEAD, max(fair, OVERHEAD)))
+    return found
+
+
 def _surfaces(kept: Study, stored: Sequence[Stored], *, current: Step, budget: float, seed: int) -> list[Check]:
     """Check surfaces, the cheapest first, within a budget of seconds.
 
     Each gets its part of the seconds that are left, and as many points as that is enough for, by what it took when
     it was stored and how long those before took here.
     """
+    from lossatlas._progress import MORE, Remaining
     from lossatlas.study.reevaluation import check_surface
 
     waiting = sorted(stored, key=lambda one: one.seconds)
+    plan = planned([one.seconds for one in waiting], budget)
+    run = Remaining(dict(enumerate(plan)), clock=lambda: time.monotonic())
     checks: list[Check] = []
     deadline, taken, expected = time.monotonic() + budget, 0.0, 0.0
     for i, one in enumerate(waiting):
-        left = max(0.0, deadline - time.monotonic())
-        still = f", about {duration(left)} left" if left < math.inf else ""
-        current.update(f"surface {i + 1} of {len(waiting)}{still}")
         pace = taken / expected if checks else 1.0
-        share = max(0.0, left / (len(waiting) - i) / pace - OVERHEAD) / max(one.seconds, 1e-3)
-        checks.append(check_surface(kept, one, share=min(1.0, share), seed=seed))
+        began = time.monotonic()
+        share = max(0.0, (deadline - began) / (len(waiting) - i) / pace - OVERHEAD) / max(one.seconds, 1e-3)
+        run.begin(i)
+
+        def left(began: float = began, least: float = pace * OVERHEAD * (len(waiting) - i)) -> str:
+            """What is evaluated fits the budget, but each surface takes some time whatever it is given."""
+            now = time.monotonic()
+            return about_left(min(run.seconds() or 0.0, max(deadline - now, least + MORE * (now - began))))
+
+        words = f"surface {i + 1} of {len(waiting)}"
+        with kept_current(current, lambda words=words, left=left: ", ".join(filter(None, [words, left()]))):
+            checks.append(check_surface(kept, one, share=min(1.0, share), seed=seed))
+        run.finish(i)
         taken += checks[-1].seconds
         expected += OVERHEAD + one.seconds * checks[-1].points / checks[-1].of
     return sorted(checks, key=lambda check: check.name)
@@ -102,6 +125,7 @@ def _surface_lines(checks: Sequence[Check]) -> list[str]:
 
 def _training(study: Study, stored: Sequence[Stored], *, limit: float) -> list[str]:
     """Repeat the cheapest training of a chapter; returns what is wrong."""
+    from lossatlas._progress import Remaining
     from lossatlas.study.reevaluation import AGREES
     from lossatlas.study.retraining import cheapest, first_test_surface, repeat, training_seconds
 
@@ -115,8 +139,12 @@ def _training(study: Study, stored: Sequence[Stored], *, limit: float) -> list[s
     if (expected := training_seconds(histories)) > limit:
         print(f"    no training repeated: the cheapest, {label}, took {duration(expected)}")
         return []
-    with step("train again", study.chapter) as current:
-        current.update(f"{label}, about {duration(expected)}")
+    left = Remaining({label: expected})
+    left.begin(label)
+    with (
+        step("train again", study.chapter) as current,
+        kept_current(current, lambda: ", ".join(filter(None, [label, about_left(left.seconds())]))),
+    ):
         repeats = repeat(study, condition, histories, surfaces)
         current.result = label
     for line in _repeat_lines(repeats):

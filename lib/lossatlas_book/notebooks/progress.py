@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..console import Step, duration
+from lossatlas._progress import Remaining
+
+from ..console import Step, about_left
 
 Left = Callable[[], float | None]  # seconds that a chapter still takes, None if that is not known
 BAR = re.compile(r"(?:(?P<what>[^:\r\n]+): +)?(?P<share>\d+)%\|.*<(?P<left>[\d:]+)")
@@ -16,19 +18,25 @@ BAR = re.compile(r"(?:(?P<what>[^:\r\n]+): +)?(?P<share>\d+)%\|.*<(?P<left>[\d:]
 class Progress:
     """The line of a running chapter: cell 5 of 23, the bar inside the cell, and the time left.
 
-    That comes from `left`, where it is given and knows, else from the `seconds` that each cell took last time.
+    That comes from `left` if it is given and knows, else from the `seconds` that each cell took last time, corrected
+    by how long those before took now.
     """
 
     def __init__(
         self, current: Step, *, cells: int, seconds: Sequence[float], bars: Path, left: Left = lambda: None
     ) -> None:
-        self.current, self.cells, self.seconds, self.bars, self.left = current, cells, seconds, bars, left
+        self.current, self.cells, self.bars, self.left = current, cells, bars, left
+        known = dict(enumerate(seconds, start=1)) if len(seconds) == cells else {}
+        self.remaining = Remaining(known, clock=lambda: time.monotonic())
         self.cell = 0
-        self.since = time.monotonic()
 
     def line(self, text: str) -> None:
         if found := re.search(r"Executing Cell (\d+)-", text):
-            self.cell, self.since = int(found[1]), time.monotonic()
+            if self.cell in self.remaining.running:
+                self.remaining.finish(self.cell)
+            self.cell = int(found[1])
+            if self.cell in self.remaining.waiting:
+                self.remaining.begin(self.cell)
             self.tick()
 
     def tick(self) -> None:
@@ -47,9 +55,5 @@ class Progress:
         return f"{(found['what'] or '').strip()} {found['share']}% ({found['left']} left)".strip()
 
     def _left(self) -> str:
-        if (known := self.left()) is not None:
-            return f"about {duration(known)} left"
-        if len(self.seconds) != self.cells or not self.cell:
-            return ""
-        here = max(0.0, self.seconds[self.cell - 1] - (time.monotonic() - self.since))
-        return f"about {duration(here + sum(self.seconds[self.cell :]))} left"
+        known = self.left()
+        return about_left(self.remaining.seconds() if known is None else known)
