@@ -451,10 +451,10 @@ def test_histograms_of_seeds():
     middle = figure.axes[0].lines[0].get_ydata()
     np.testing.assert_allclose(middle, [np.nan, 0.3, 0.4, 0.3, np.nan])
     assert "a: root mean square 0.387" in figure.alt  # √(0.6 · 0.5²)
-    with pytest.raises(ValueError, match="groups"):
+    with pytest.raises(ValueError, match="shares"):
         figures.histograms({}, xlabel="weight")
     with pytest.raises(ValueError, match="one dimension"):
-        figures.histograms({"a": seeds[0].expand_dims("seed")}, xlabel="weight")
+        figures.histograms({"a": seeds[0].expand_dims("draw")}, xlabel="weight")
 
 
 def test_a_curve_against_a_number():
@@ -474,7 +474,7 @@ def test_a_curve_against_a_number():
     np.testing.assert_allclose(seen[1] - seen[0], seen[2] - seen[1])  # zero is a decade left of the smallest
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1", "1"]
     for bad in ({}, {"plain": {}}):
-        with pytest.raises(ValueError, match="groups"):
+        with pytest.raises(ValueError, match="values"):
             figures.curve_against(bad, xlabel="x", ylabel="y")
 
 

@@ -2,8 +2,8 @@
 
 from lossatlas._text import interval_text, listed, number
 from lossatlas.figures.alt_text import describe
-from lossatlas.figures.correlation import scatter
-from lossatlas.figures.curves import curve_against, dots, histograms, loss_curves, profile
+from lossatlas.figures.curves import histograms, loss_curves, profile
+from lossatlas.figures.measures import curve_against, dots, scatter
 from lossatlas.figures.provenance import provenance_table
 from lossatlas.figures.surfaces import contour, panels, path_over_contours
 from lossatlas.figures.tables import Table, claims_table, seeds_table, trends_table

@@ -6,14 +6,14 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from lossatlas.figures.page import Bundle, asset, render
+from lossatlas.figures.page import Bundle, asset
 
 MEDIA = {".nc": "application/x-netcdf", ".vts": "application/octet-stream"}
 
@@ -32,10 +32,10 @@ class Attachment:
 
 
 def numbers(arguments: Mapping[str, object]) -> dict[str, list[xr.Dataset]]:
-    """Everything in the arguments of a drawing function that holds numbers, as datasets by title.
+    """Return what holds numbers among the arguments of a drawing function, as Datasets by title.
 
-    Datasets, arrays, mappings of them by title, several (training runs) under a title, records (mappings of plain
-    values), and values by x. Whatever else there is (colours, labels) is left out.
+    These are Datasets, arrays, mappings of them by title, several (training runs) under a title, records (mappings of
+    plain values), and values by x. Other arguments, such as colours and labels, are left out.
     """
     found = {}
     for name, value in arguments.items():
@@ -47,7 +47,7 @@ def numbers(arguments: Mapping[str, object]) -> dict[str, list[xr.Dataset]]:
 
 
 def _members(value: object) -> list[xr.Dataset]:
-    """The datasets of one entry, none where it holds no numbers."""
+    """Return the Datasets of one entry, none if it holds no numbers."""
     if isinstance(value, xr.Dataset):
         return [value]
     if isinstance(value, xr.DataArray):
@@ -62,7 +62,7 @@ def _members(value: object) -> list[xr.Dataset]:
 
 
 def _joined(members: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Datasets of several training runs along `run`; an attribute that differs becomes a JSON list."""
+    """Return the Datasets of training runs along `run`; an attribute in which they differ becomes a JSON list."""
     if len(members) == 1:
         return members[0]
     names = dict.fromkeys(name for one in members for name in one.attrs)
@@ -83,7 +83,7 @@ def _json(values: object) -> str:
 
 
 def _table(records: Sequence[Mapping]) -> xr.Dataset:
-    """Records of plain values as one dataset over `record`, a variable a column."""
+    """Return records of plain values as one Dataset over `record`, with a variable a column."""
     columns = {}
     for name in dict.fromkeys(name for record in records for name in record):
         values = [record.get(name) for record in records]
@@ -95,34 +95,31 @@ def _table(records: Sequence[Mapping]) -> xr.Dataset:
 
 
 def netcdf(data: Mapping[str, Sequence[xr.Dataset]]) -> bytes:
-    """Titled datasets as one NetCDF-4 file: a single title at its root, several as groups under their titles."""
-    squeeze = {"zlib": True, "complevel": 9, "shuffle": True}
+    """Return titled Datasets as one NetCDF-4 file: one title at its root, several as groups under their titles."""
+    packing = {"zlib": True, "complevel": 9, "shuffle": True}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "data.nc")
         for i, (title, members) in enumerate(data.items()):
             one = _joined(members)
             group = None if len(data) == 1 else re.sub(r"[/\s]+", " ", title).strip()
-            encoding = {name: squeeze for name, variable in one.data_vars.items() if variable.dtype.kind in "fiu"}
+            encoding = {name: packing for name, variable in one.data_vars.items() if variable.dtype.kind in "fiu"}
             one.to_netcdf(path, mode="a" if i else "w", group=group, engine="h5netcdf", encoding=encoding)
         return path.read_bytes()
 
 
 def slug(text: str, words: int = 6) -> str:
-    """The first words of a text as part of a file name."""
+    """Return the first words of a text as part of a file name.
+
+    Examples
+    --------
+    >>> slug("Test loss, around the network.")
+    'test-loss-around-the-network'
+    """
     return "-".join(re.findall(r"[a-z0-9]+", text.lower())[:words]) or "figure"
 
 
 def data_file(data: Mapping[str, Sequence[xr.Dataset]], *, name: str) -> Attachment:
-    """Titled datasets as an attachment, named after the picture and its own content."""
+    """Return titled Datasets as an attachment, named after the picture and its own content."""
     content = netcdf(data)
     digest = hashlib.sha256(content).hexdigest()[:8]
     return Attachment(f"{slug(name)}-{digest}.nc", "Data (NetCDF)", content)
-
-
-Download = Attachment
-
-
-def offer(attachments: Iterable[Attachment], made: Mapping[str, str]) -> str:
-    """Return the HTML below a picture: its files, and how it was made, folded up."""
-    files = [attachment.asset() for attachment in attachments]
-    return render({"kind": "below", "files": files, "made": dict(made)}).strip()

@@ -1,8 +1,7 @@
-"""Figures of curves and points over seeds, with Matplotlib: profiles, training curves, measures."""
+"""Figures of curves over seeds: profiles along a line, training curves, distributions."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,13 +9,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossatlas._text import interval_text, number
-from lossatlas.evidence import by_condition, mean_interval
-from lossatlas.figures.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid
+from lossatlas._text import number
+from lossatlas.figures.bands import band, legend, quiet_grid, set_scale
+from lossatlas.figures.labelled import check_names, groups
 from lossatlas.figures.theme import (
     COLOURS,
-    INK,
-    MARKS,
     QUIET,
     axis_label,
     canvas,
@@ -25,38 +22,61 @@ from lossatlas.figures.theme import (
     styled,
     value_label,
 )
-from lossatlas.geometry import grid_values, quantity, spoken
+from lossatlas.geometry import grid_values, spoken
 
 DASHES = ("-", "--", ":", "-.")
 MOST = 200  # points of a training curve; between more of them dashes run together
 
 
-def _members(entry):
-    """The Datasets or DataArrays under one label, whether it is one or several (seeds)."""
-    return [entry] if isinstance(entry, xr.Dataset | xr.DataArray) else list(entry)
-
-
 @styled
 def profile(
-    lines: Mapping[str, xr.Dataset | Sequence[xr.Dataset]],
+    lines: xr.Dataset | Mapping[str, xr.Dataset | Sequence[xr.Dataset]],
     *,
     variable: str = "loss",
     log: bool = False,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """A variable along lines through weight space, by label: a Dataset over alpha, or several (seeds).
+    """Draw a variable along lines through weight space, with the mean and 95% interval of seeds.
 
-    A slice of a surface is a line too: `surface.sel(beta=0, method="nearest")`. Points that are not finite
-    leave a gap. Raises ValueError for a Dataset that is no line, or seeds on different grids.
+    Points that are not finite leave a gap.
+
+    Parameters
+    ----------
+    lines : Dataset over alpha (and condition, seed), or mapping of str to Datasets
+        By label a Dataset over alpha, or several (seeds). A slice of a surface is a line too:
+        `surface.sel(beta=0, method="nearest")`.
+    variable : str
+        What to draw.
+    log : bool
+        Whether the vertical axis is logarithmic. With values at or below zero it is not, and its label says so.
+    title : str, optional
+        Above the axes.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw into, instead of those of a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its `alt` describes it.
+
+    Raises
+    ------
+    ValueError
+        If a Dataset is no line, or seeds have different grids.
+
+    Examples
+    --------
+    >>> line = xr.Dataset({"loss": ("alpha", [2.0, 1.0, 3.0])}, {"alpha": [-1, 0, 1]})
+    >>> profile({"SGD": line}).alt
+    'Loss along α. SGD: lowest 1 at α = 0, 2 and 3 at the ends.'
     """
-    if not lines:
-        raise ValueError("lines: empty; expected at least one labelled line")
+    found = groups("lines", lines, xr.Dataset)
     ax = canvas(ax, (5.4, 3.6))
-    ax.set_yscale("log" if log else "linear")
+    everything = [grid_values(line, variable)[1].ravel() for members in found.values() for line in members]
+    said = set_scale(ax, "y", np.concatenate(everything), log=log)
     sentences, seeds = [], set()
-    for i, (label, entry) in enumerate(lines.items()):
-        members = _members(entry)
+    for i, (label, members) in enumerate(found.items()):
         grids = [grid_values(line, variable) for line in members]
         if any(len(axes) != 1 for axes, _ in grids):
             raise ValueError(f"lines[{label!r}] is a surface; take a slice, as .sel(beta=0, method='nearest')")
@@ -73,9 +93,9 @@ def profile(
                 f"{label}: lowest {number(middle[lowest])} at α = {number(alphas[lowest])}, "
                 f"{number(middle[known][0])} and {number(middle[known][-1])} at the ends"
             )
-    first = _members(next(iter(lines.values())))[0]
+    first = next(iter(found.values()))[0]
     ax.axvline(0, color=QUIET, lw=0.8, ls=(0, (2, 3)), zorder=0)
-    ax.set(xlabel=axis_label(first, "alpha"), ylabel=value_label(first, variable))
+    ax.set(xlabel=axis_label(first, "alpha"), ylabel=value_label(first, variable) + said)
     quiet_grid(ax)
     legend(ax, seeds)
     return finish(ax, f"{value_label(first, variable)} along α. ".capitalize() + "; ".join(sentences) + ".", title)
@@ -83,7 +103,7 @@ def profile(
 
 @styled
 def loss_curves(
-    history: Mapping[str, xr.Dataset | Sequence[xr.Dataset]],
+    history: xr.Dataset | Mapping[str, xr.Dataset | Sequence[xr.Dataset]],
     *,
     variables: Sequence[str] = ("train_loss", "test_loss"),
     log: bool = True,
@@ -92,32 +112,68 @@ def loss_curves(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Training histories over epochs, by label: a Dataset over epoch, or several (seeds) of them.
+    """Draw training curves, with the mean and 95% interval of seeds.
 
-    The first of `variables` is a full line, the next dashed; all share the vertical axis. Seeds that stopped
-    early end their curve: the mean is over the epochs that all have. Long histories are drawn at 200 epochs,
-    evenly spaced. `legend_below` puts the legend under the axes, in a figure that is so much higher.
+    Seeds that stopped early end their curve: the mean is over the epochs that all have. Long histories are drawn at
+    200 epochs, evenly spaced.
+
+    Parameters
+    ----------
+    history : Dataset over epoch (and condition, seed), or mapping of str to Datasets
+        By label a Dataset over epoch, or several (seeds).
+    variables : sequence of str
+        The first is a full line, the next is dashed; all share the vertical axis.
+    log : bool
+        Whether the vertical axis is logarithmic. With values at or below zero it is not, and its label says so.
+    ylabel : str
+        The label of the vertical axis, with its unit.
+    legend_below : bool
+        Whether the legend stands under the axes, in a figure that grows by its height.
+    title : str, optional
+        Above the axes.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw into, instead of those of a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its `alt` describes it.
+
+    Raises
+    ------
+    ValueError
+        If a history lacks a variable over epoch.
+
+    Examples
+    --------
+    >>> run = xr.Dataset({"train_loss": ("epoch", [2.0, 0.5])}, {"epoch": [1, 2]})
+    >>> loss_curves({"SGD": run}, variables=["train_loss"]).alt
+    'Training curves. SGD, train loss: 2 after the first epoch, 0.5 after the last.'
     """
-    if not history:
-        raise ValueError("history: empty; expected at least one labelled history")
-    ax = canvas(ax, (5.4, 3.6))
-    ax.set_yscale("log" if log else "linear")
-    sentences, seeds = [], set()
-    for i, (label, entry) in enumerate(history.items()):
-        members = _members(entry)
-        seeds.add(len(members))
-        for j, variable in enumerate(variables):
+    variables = check_names("variables", variables)
+    found = groups("history", history, xr.Dataset)
+    for label, members in found.items():
+        for variable in variables:
             for member in members:
                 if variable not in member or member[variable].dims != ("epoch",):
                     raise ValueError(
                         f"history[{label!r}] has no {variable!r} over epoch; it has {list(member.data_vars)}"
                     )
+        if isinstance(history, xr.Dataset):  # one length for all, filled with NaN after the end of a run
+            found[label] = [member.isel(epoch=slice(_length(member, variables))) for member in members]
+    ax = canvas(ax, (5.4, 3.6))
+    everything = [member[name].to_numpy() for members in found.values() for member in members for name in variables]
+    said = set_scale(ax, "y", np.concatenate(everything), log=log)
+    sentences, seeds = [], set()
+    for i, (label, members) in enumerate(found.items()):
+        seeds.add(len(members))
+        for j, variable in enumerate(variables):
             epochs = min(member.sizes["epoch"] for member in members)
             drawn = np.linspace(0, epochs - 1, min(epochs, MOST)).round().astype(int)
             rows = np.array([member[variable].to_numpy()[drawn] for member in members], dtype=float)
             rows = np.where(np.isfinite(rows), rows, np.nan)
             name = spoken(variable)
-            parts = [label] * (len(history) > 1) + [name] * (len(variables) > 1)
+            parts = [label] * (len(found) > 1) + [name] * (len(variables) > 1)
             middle = band(
                 ax,
                 members[0]["epoch"].to_numpy()[drawn],
@@ -129,130 +185,22 @@ def loss_curves(
             sentences.append(
                 f"{label}, {name}: {number(middle[0])} after the first epoch, {number(middle[-1])} after the last"
             )
-    ax.set(xlabel="epoch", ylabel=ylabel)
+    ax.set(xlabel="epoch", ylabel=ylabel + said)
     ax.xaxis.get_major_locator().set_params(integer=True)
     quiet_grid(ax)
     legend(ax, seeds, below=legend_below)
     return finish(ax, "Training curves. " + "; ".join(sentences) + ".", title)
 
 
-@styled
-def dots(
-    records: Sequence[Mapping],
-    measure: str,
-    *,
-    log: bool = False,
-    xlabel: str | None = None,
-    title: str | None = None,
-    ax: Axes | None = None,
-) -> Figure:
-    """A measure of every seed as a dot, a row a condition, with the mean and its 95% interval.
-
-    `records` as in :func:`lossatlas.evidence.by_condition`. Values that are not finite are counted beside the
-    condition. Raises ValueError for a record without the measure.
-    """
-    groups = by_condition(records, measure)
-    ax = canvas(ax, (5.4, 1.3 + 0.55 * len(groups)))
-    ax.set_xscale("log" if log else "linear")
-    names, sentences = [], []
-    for i, (condition, values) in enumerate(groups.items()):
-        values = np.array(values)
-        finite = values[np.isfinite(values)]
-        mean = mean_interval(values, bounds=quantity(measure).bounds)
-        aside = 0.09 * (np.arange(finite.size) % 3 - 1)  # so that equal values can be told apart
-        colour = COLOURS[i % len(COLOURS)]
-        ax.plot(finite, i + aside, MARKS[i % len(MARKS)], color=colour, ms=6.5, alpha=0.65, mew=0)
-        if mean.n:
-            if mean.n > 1:
-                low = max(mean.low, NEXT_TO_ZERO * finite.min()) if log else mean.low
-                seen = ax.dataLim.get_points().copy()
-                ax.plot([low, mean.high], [i + 0.27] * 2, color=INK, lw=1.6, solid_capstyle="butt")
-                ax.dataLim.set_points(seen)  # a bar that reaches zero goes on beside a logarithmic axis
-                ax.update_datalim([(max(low, finite.min() / 2) if log else low, i), (mean.high, i)])
-            ax.plot(mean.mean, i + 0.27, "|", color=INK, ms=11, mew=2.4)
-        missing = values.size - finite.size
-        names.append("\n".join(textwrap.wrap(condition, 18)) + (f"\n({missing} not finite)" if missing else ""))
-        sentences.append(
-            f"{condition}: mean {interval_text(mean.mean, mean.low, mean.high)} over {mean.n} seeds"
-            + (f", {missing} not finite" if missing else "")
-        )
-    if not log:
-        ax.locator_params(axis="x", nbins=6)  # so that numbers of many digits stay apart
-    name = xlabel or spoken(measure)
-    ax.set_yticks(range(len(groups)), names)
-    ax.set_ylim(len(groups) - 0.45, -0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    what, _, direction = quantity(measure).words.partition("; ")
-    lines = [f"{name}: {what}" if what else name, f"{direction}; bars: 95% interval".removeprefix("; ")]
-    ax.set_xlabel("\n".join(part for line in lines for part in textwrap.wrap(line, 50)), fontsize=10, linespacing=1.4)
-    quiet_grid(ax, "x")
-    return finish(ax, sentence(f"{name} of every seed. ") + "; ".join(sentences) + ".", title)
-
-
-@styled
-def curve_against(
-    groups: Mapping[str, Mapping[float, Sequence[float]]],
-    *,
-    xlabel: str,
-    ylabel: str,
-    log_x: bool = False,
-    log_y: bool = False,
-    bounds: tuple[float, float] = ANY,
-    legend_below: bool = False,
-    title: str | None = None,
-    ax: Axes | None = None,
-) -> Figure:
-    """A measure against a number (depth, width): by label, the values of all seeds at each x.
-
-    Seeds are small dots, their mean a line, its 95% interval a band, which ends at `bounds`, the least and the
-    largest value that the measure can have. On a logarithmic axis, x = 0 stands one decade left of the smallest
-    other. `legend_below` puts the legend under the axes.
-    """
-    if not groups or not all(groups.values()):
-        raise ValueError("groups: expected at least one label, each with the values of seeds at one x or more")
-    ax = canvas(ax, (5.4, 3.6))
-    ticks = sorted({float(key) for at in groups.values() for key in at})
-    if log_x and ticks[0] == 0 < ticks[-1]:
-        ax.set_xscale("symlog", linthresh=ticks[1], linscale=0.9)  # 0 to the smallest is a decade
-    else:
-        ax.set_xscale("log" if log_x else "linear")
-    ax.set_yscale("log" if log_y else "linear")
-    sentences, seeds = [], set()
-    for i, (label, at) in enumerate(groups.items()):
-        x = np.array(sorted(at), dtype=float)
-        longest = max(len(at[key]) for key in at)
-        rows = np.full((longest, len(x)), np.nan)
-        for j, key in enumerate(sorted(at)):
-            rows[: len(at[key]), j] = at[key]
-            seeds.add(len(at[key]))
-        rows[~np.isfinite(rows)] = np.nan
-        colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
-        middle = band(ax, x, rows, label=label, bounds=bounds, color=colour, marker=mark, ms=5)
-        ax.plot(
-            np.broadcast_to(x, rows.shape).ravel(),
-            rows.ravel(),
-            mark,
-            color=colour,
-            ms=3.5,
-            alpha=0.35,
-            mew=0,
-        )
-        sentences.append(
-            f"{label}: " + ", ".join(f"{number(m)} at {number(v)}" for v, m in zip(x, middle, strict=True))
-        )
-    if log_x:
-        ax.set_xticks(ticks, [number(tick) for tick in ticks])
-        ax.minorticks_off()
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    quiet_grid(ax)
-    legend(ax, seeds, below=legend_below)
-    return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)
+def _length(member: xr.Dataset, variables: Sequence[str]) -> int:
+    """Return how many epochs a run has until only NaN follows, at least one."""
+    known = np.any([member[name].notnull().to_numpy() for name in variables], axis=0)
+    return int(known.nonzero()[0].max(initial=0)) + 1
 
 
 @styled
 def histograms(
-    groups: Mapping[str, xr.DataArray | Sequence[xr.DataArray]],
+    shares: xr.DataArray | Mapping[str, xr.DataArray | Sequence[xr.DataArray]],
     *,
     xlabel: str,
     ylabel: str = "share",
@@ -261,20 +209,48 @@ def histograms(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Distributions as lines, by label: the share in each bin over one coordinate (the bins' centres).
+    """Draw distributions as lines, with the mean and 95% interval of seeds.
 
-    Several arrays under a label are seeds: their mean with its 95% interval. Empty bins leave a gap where
-    the vertical axis is logarithmic. `legend_below` puts the legend under the axes.
+    Parameters
+    ----------
+    shares : DataArray over the bins' centres (and condition, seed), or mapping of str to DataArrays
+        The share in each bin; by label an array over the centres, or several (seeds).
+    xlabel, ylabel : str
+        The labels of the axes, with their units.
+    log : bool
+        Whether the vertical axis is logarithmic; empty bins leave a gap then.
+    legend_below : bool
+        Whether the legend stands under the axes, in a figure that grows by its height.
+    title : str, optional
+        Above the axes.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw into, instead of those of a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its `alt` describes it.
+
+    Raises
+    ------
+    ValueError
+        If an array does not have one dimension with a coordinate.
+
+    Examples
+    --------
+    >>> shares = xr.DataArray([0.25, 0.5, 0.25], {"weight": [-1, 0, 1]}, ["weight"])
+    >>> histograms({"plain": shares}, xlabel="weight").alt
+    'Share against weight. plain: root mean square 0.707, highest at 0.'
     """
-    if not groups:
-        raise ValueError("groups: empty; expected at least one labelled distribution")
+    found = groups("shares", shares, xr.DataArray)
     ax = canvas(ax, (5.4, 3.6))
     ax.set_yscale("log" if log else "linear")
     sentences, seeds = [], set()
-    for i, (label, entry) in enumerate(groups.items()):
-        members = _members(entry)
-        if any(member.ndim != 1 for member in members):
-            raise ValueError(f"groups[{label!r}]: expected one dimension, got {members[0].dims}")
+    for i, (label, members) in enumerate(found.items()):
+        if any(member.ndim != 1 or member.dims[0] not in member.coords for member in members):
+            raise ValueError(f"shares[{label!r}]: expected one dimension with a coordinate, got {members[0].dims}")
+        if any(not np.array_equal(member[member.dims[0]], members[0][members[0].dims[0]]) for member in members):
+            raise ValueError(f"shares[{label!r}]: the seeds have different bins; expected the same")
         centres = members[0][members[0].dims[0]].to_numpy()
         rows = np.array([member.to_numpy() for member in members], dtype=float)
         middle = band(

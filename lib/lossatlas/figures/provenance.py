@@ -9,19 +9,46 @@ import numpy as np
 import xarray as xr
 
 from lossatlas._text import number
+from lossatlas.figures.labelled import check_kind
 from lossatlas.figures.tables import Table
 
+NEEDED = ("created", "device", "versions", "n_samples", "seconds")
 HEADERS = ("Condition", "Surfaces", "Seeds", "Samples", "Seconds", "Computed")
 
 
 def provenance_table(surfaces: Iterable[xr.Dataset]) -> Table:
-    """A row a condition: how many surfaces of how many training seeds, on what data, how long they took, when.
+    """Return where surfaces came from, a row a condition: how many, on what data, how long they took, and when.
 
-    Below the condition: the devices, the versions, and the key under which the first surface is stored. Reads
-    the attributes that the store and ``evaluate`` leave on a surface.
+    Below the condition stand the devices, the versions, and the key under which the first surface is stored.
+
+    Parameters
+    ----------
+    surfaces : iterable of xarray.Dataset
+        With the attributes that the store and `evaluate` leave on a surface.
+
+    Returns
+    -------
+    Table
+        `.to_records()` gives plain dicts.
+
+    Raises
+    ------
+    ValueError
+        If an entry is no Dataset, or lacks an attribute.
+
+    Examples
+    --------
+    >>> made = {"created": "2026-11-27T10:00", "device": "cpu", "versions": "{}", "n_samples": 100, "seconds": 2.0}
+    >>> provenance_table([xr.Dataset(attrs={"condition": "SGD", **made})]).rows[0][1:]
+    ('1', '1', '100 (given)', '2', '2026-11-27')
     """
+    if isinstance(surfaces, str | xr.Dataset | Mapping) or not isinstance(surfaces, Iterable):
+        raise ValueError(f"surfaces is a {type(surfaces).__name__}; expected a list of xarray.Datasets")
     groups: dict[str, list[dict]] = {}
     for surface in surfaces:
+        check_kind("surfaces: an entry", surface, xr.Dataset)
+        if missing := [name for name in NEEDED if name not in surface.attrs]:
+            raise ValueError(f"surfaces: one has no attribute {missing[0]!r}; expected those of evaluate")
         groups.setdefault(surface.attrs.get("condition", "surface"), []).append(surface.attrs)
     rows = []
     for condition, group in groups.items():
@@ -44,8 +71,13 @@ def provenance_table(surfaces: Iterable[xr.Dataset]) -> Table:
 def how_made(results: Iterable[xr.Dataset]) -> dict[str, str]:
     """Return how results were made, by name, in words; empty if their attributes do not say.
 
-    When and on what device they were computed and how long that took, of which training seeds and on which planes,
-    with which versions, and the keys under which they are stored.
+    That is when and on what device they were computed and how long that took, of which training seeds and on which
+    planes, with which versions, and the keys under which they are stored.
+
+    Examples
+    --------
+    >>> how_made([xr.Dataset(attrs={"device": "cpu", "created": "2026-11-27T10:00", "seconds": 2.0})])
+    {'Computed': '2026-11-27 on cpu', 'Took': '2 s'}
     """
     results = list(results)
     attrs = list({one.attrs.get("key", str(i)): one.attrs for i, one in enumerate(results)}.values())
@@ -75,13 +107,13 @@ def _words(values: Iterable[object], between: str = ", ") -> str:
 
 
 def _run(attrs: Mapping) -> dict:
-    """The document that says what was trained, as far as the result knows."""
+    """Return the document that says what was trained, as far as the result knows."""
     request = json.loads(attrs.get("request", "{}"))
     return request.get("run", request)
 
 
 def _training_seeds(result: xr.Dataset) -> list[int]:
-    """The seeds behind a result: what its attributes say, or its column of seeds where it is a table."""
+    """Return the seeds behind a result: those of its attributes, or the column of seeds of a table."""
     if "record" in result.dims and "seed" in result:
         return [int(seed) for seed in np.unique(result["seed"]) if np.isfinite(seed)]
     seed = result.attrs.get("training_seed", _run(result.attrs).get("seed"))
@@ -94,12 +126,9 @@ def _samples(attrs: Mapping) -> str | None:
 
 
 def _plane(attrs: Mapping) -> str | None:
-    """What kind of plane, and the seed of its directions."""
+    """Return what kind of plane it is, and the seed of its directions."""
     plane = json.loads(attrs.get("plane", "{}"))
     if "kind" not in plane:
         return None
     parts = [plane["kind"], f"seed {plane['seed']}" if plane.get("seed") is not None else ""]
     return ", ".join(filter(None, [*parts, f"{plane['normalize']}-normalized" if plane.get("normalize") else ""]))
-
-
-facts = how_made

@@ -9,18 +9,21 @@ from dataclasses import asdict, dataclass, field
 from numbers import Real
 from typing import Any
 
+import xarray as xr
+
 from lossatlas._text import interval_text, number
 from lossatlas.evidence import Trend, Verdict, by_condition, holm, mean_interval, plain, to_records
+from lossatlas.figures.labelled import check_names, records
 from lossatlas.figures.page import Bundle, mimebundle, render
 from lossatlas.geometry import quantity, spoken
 
 SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "–"}
-LARGEST_G = 10  # beyond it Hedges' g tells of a spread next to nothing, and its digits tell nothing
+LARGEST_G = 10  # beyond it, Hedges' g says that the spread is next to nothing, and its digits say nothing
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a row a line; a cell is a text, or several: the first in full size, the others small.
+    """A table; a cell is a text, or several: the first in full size, the others small.
 
     `classes` are CSS classes of the rows, `records` the same content as plain values (see `to_records`).
     """
@@ -37,7 +40,7 @@ class Table:
                 raise ValueError(f"rows: {row!r} has {len(row)} cells; expected {len(self.headers)}, one a header")
 
     def to_records(self) -> list[dict]:
-        """The content as plain dicts that JSON can hold."""
+        """Return the content as plain dicts."""
         return [dict(record) for record in self.records]
 
     @property
@@ -65,13 +68,44 @@ class Table:
         return "\n".join([line(self.headers), line(["---"] * len(self.headers)), *map(line, self.rows)]) + "\n"
 
 
+def _all(name: str, values: object, kind: type) -> list:
+    """Return a list. Raises ValueError if `values` is no list, or not all of its entries are of a kind."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise ValueError(f"{name} is a {type(values).__name__}; expected a list of {kind.__name__}s")
+    if wrong := [value for value in values if not isinstance(value, kind)]:
+        raise ValueError(f"{name} holds a {type(wrong[0]).__name__}; expected {kind.__name__}s")
+    return list(values)
+
+
 def _size(g: float) -> str:
-    """Hedges' g for people, its digits left out where they tell nothing."""
+    """Return Hedges' g for people, without digits if they say nothing."""
     return number(g, 2) if abs(g) <= LARGEST_G else f"{'>' if g > 0 else '<'} {number(math.copysign(LARGEST_G, g))}"
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> Table:
-    """The claims with our estimates and the verdicts, a row each; `.to_records()` gives plain dicts."""
+    """Return claims with estimates and verdicts, a row each.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        As :func:`lossatlas.evidence.judge` returns them.
+
+    Returns
+    -------
+    Table
+        `.to_records()` gives plain dicts.
+
+    Raises
+    ------
+    ValueError
+        If anything else is given.
+
+    Examples
+    --------
+    >>> claims_table([]).headers[:2]
+    ('Claim', 'Verdict')
+    """
+    verdicts = _all("verdicts", verdicts, Verdict)
     rows = []
     for verdict in verdicts:
         claim, effect = verdict.claim, verdict.claim.effect
@@ -93,7 +127,32 @@ def claims_table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def trends_table(trends: Mapping[str, Trend]) -> Table:
-    """Rank correlations by what was compared, a row each, p corrected by Holm for all that are given."""
+    """Return rank correlations, a row each, with p corrected by Holm for all that are given.
+
+    Parameters
+    ----------
+    trends : mapping of str to Trend
+        By what was compared, as :func:`lossatlas.evidence.trend` returns them.
+
+    Returns
+    -------
+    Table
+        `.to_records()` gives plain dicts.
+
+    Raises
+    ------
+    ValueError
+        If anything else is given.
+
+    Examples
+    --------
+    >>> from lossatlas.evidence import trend
+    >>> trends_table({"a and b": trend([1, 2, 3, 4, 5], [2, 3, 5, 7, 11])}).rows[0][0]
+    'a and b'
+    """
+    if not isinstance(trends, Mapping):
+        raise ValueError(f"trends is a {type(trends).__name__}; expected a mapping of names to Trends")
+    _all("trends", list(trends.values()), Trend)
     adjusted = holm([found.p for found in trends.values()])
     rows, records = [], []
     for (name, found), p in zip(trends.items(), adjusted.tolist(), strict=True):
@@ -105,24 +164,48 @@ def trends_table(trends: Mapping[str, Trend]) -> Table:
     return Table(headers, tuple(rows), records, "la-table")
 
 
-def seeds_table(records: Sequence[Mapping], *, measures: Sequence[str] | None = None) -> Table:
-    """Every condition with the mean over its seeds and the 95% interval of each measure.
+def seeds_table(measured: xr.Dataset | Sequence[Mapping], *, measures: Sequence[str] | None = None) -> Table:
+    """Return every condition with the mean over its seeds and the 95% interval of each measure.
 
-    `records` as in :func:`by_condition`; `measures`: all numbers of the first record but its seed, unless
-    given. Values that are not finite are left out, and the cell says how many. An interval ends where the
-    measure does (see :func:`lossatlas.geometry.quantity`).
+    Values that are not finite are left out, and the cell says how many. An interval ends at the least and the largest
+    value that the measure can have (see :func:`lossatlas.geometry.quantity`).
+
+    Parameters
+    ----------
+    measured : Dataset over condition and seed, or sequence of mappings
+        Measures as variables; or records (see :func:`lossatlas.evidence.by_condition`).
+    measures : sequence of str, optional
+        Which of them; all by default.
+
+    Returns
+    -------
+    Table
+        `.to_records()` gives plain dicts.
+
+    Raises
+    ------
+    ValueError
+        If a record lacks one of the measures.
+
+    Examples
+    --------
+    >>> seeds_table([{"condition": "SGD", "seed": seed, "auc": 0.5} for seed in range(3)]).rows
+    (('SGD', '3', ('0.5 [0.5, 0.5]',)),)
     """
+    found = records("measured", measured)
     if measures is None:
-        first = records[0] if records else {}
-        measures = [key for key, value in first.items() if isinstance(value, Real) and key != "seed"]
+        measures = [key for key, value in found[0].items() if isinstance(value, Real) and key != "seed"]
+    else:
+        measures = check_names("measures", measures)
+    known = {name: quantity(measured[name] if isinstance(measured, xr.Dataset) else name) for name in measures}
     rows: dict[str, list] = {}
     content = []
     for measure in measures:
-        for condition, values in by_condition(records, measure).items():
-            mean = mean_interval(values, bounds=quantity(measure).bounds)
+        for condition, values in by_condition(found, measure).items():
+            mean = mean_interval(values, bounds=known[measure].bounds)
             row = rows.setdefault(condition, [condition, str(len(values))])
             left_out = [f"{len(values) - mean.n} left out, not finite"] if mean.n < len(values) else []
             row.append((interval_text(mean.mean, mean.low, mean.high), *left_out))
             content.append({"condition": condition, "measure": measure, **plain(asdict(mean))})
-    headers = ("Condition", "Seeds", *map(spoken, measures))
+    headers = ("Condition", "Seeds", *(one.label for one in known.values()))
     return Table(headers, tuple(map(tuple, rows.values())), content, "la-seeds")

@@ -117,7 +117,18 @@ def figure_html(figure: Figure, *, alt: str | None = None, caption: str | None =
     ------
     ValueError
         If neither `alt` nor the figure holds a description.
+
+    Examples
+    --------
+    >>> page = figure_html(Figure(figsize=(2, 1)), alt="An empty frame", caption="Nothing")
+    >>> page.bundle["picture"]["width"], page.bundle["caption"]
+    (200, 'Nothing')
     """
+    if not isinstance(figure, Figure):
+        raise ValueError(f"figure is a {type(figure).__name__}; expected a Matplotlib figure")
+    for name, value in (("alt", alt), ("caption", caption)):
+        if not isinstance(value, str | None):
+            raise ValueError(f"{name}={value!r}: expected a text")
     alt = alt or getattr(figure, "alt", "")
     if not alt:
         raise ValueError("alt: expected a description of the figure for readers who do not see it")
@@ -138,7 +149,7 @@ def figure_html(figure: Figure, *, alt: str | None = None, caption: str | None =
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG with a palette of 256 colours: a third of the size at no difference to be seen."""
+    """Return the figure as PNG with a palette of 256 colours: a third of the size, and it looks the same."""
     from PIL import Image
 
     buffer, small = io.BytesIO(), io.BytesIO()
@@ -154,32 +165,37 @@ def png(figure: Figure) -> bytes:
 
 
 def styled(function: Callable) -> Callable:
-    """Draw with this module's settings, whatever the caller's are, and leave those as they are.
+    """Return a drawing function that uses this module's settings and leaves the caller's as they are.
 
-    The figure remembers the numbers among the arguments as its `data`.
+    Texts and axes among its arguments are checked. The figure keeps the numbers among them as its `data`.
     """
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def inside(*args, **kwargs):
+    def inside(*args: Any, **kwargs: Any) -> Figure:
+        given = signature.bind(*args, **kwargs).arguments
+        for name in ("title", "xlabel", "ylabel", "variable"):
+            if not isinstance(given.get(name, ""), str | None):
+                raise ValueError(f"{name}={given[name]!r}: expected a text")
+        if not isinstance(given.get("ax"), Axes | None):
+            raise ValueError(f"ax is a {type(given['ax']).__name__}; expected Matplotlib axes")
         with mpl.rc_context(RC):
             figure = function(*args, **kwargs)
-        given = numbers(signature.bind(*args, **kwargs).arguments)
-        figure.data = {**getattr(figure, "data", {}), **given}
+        figure.data = {**getattr(figure, "data", {}), **numbers(given)}
         return figure
 
     return inside
 
 
 def canvas(ax: Axes | None, size: tuple[float, float], **options) -> Axes:
-    """The axes to draw into: those given, or those of a new picture of this size in inches."""
+    """Return the axes to draw into: those given, or those of a new picture of this size in inches."""
     if ax is not None:
         return ax
     return Picture(figsize=size, layout="constrained").add_subplot(**options)
 
 
 def finish(ax: Axes, alt: str, title: str | None = None) -> Figure:
-    """The figure of the axes, titled, its description completed by this one."""
+    """Return the figure of the axes, with a title, and with this text added to its description."""
     if title:
         ax.set_title(title, loc="left")
     figure = ax.get_figure(root=True)
@@ -189,12 +205,12 @@ def finish(ax: Axes, alt: str, title: str | None = None) -> Figure:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital at its start."""
+    """Return the text with a capital at its start."""
     return text[:1].upper() + text[1:]
 
 
 def value_label(surface: xr.Dataset, variable: str) -> str:
-    """A variable's name with its unit: "cross-entropy (nats)"."""
+    """Return a variable's name with its unit: "cross-entropy (nats)"."""
     if variable == "loss":
         name = surface.attrs.get("loss_name", "loss")
         return LOSSES.get(name, str(name).replace("_", " "))
@@ -203,7 +219,7 @@ def value_label(surface: xr.Dataset, variable: str) -> str:
 
 
 def axis_label(dataset: xr.Dataset, dimension: str) -> str:
-    """A coordinate's letter with its unit: "α (filter-normalized step)"."""
+    """Return a coordinate's letter with its unit: "α (filter-normalized step)"."""
     letter = LETTERS.get(dimension, dimension)
     unit = dataset[dimension].attrs.get("units") if dimension in dataset else None
     return f"{letter} ({unit})" if unit else letter
