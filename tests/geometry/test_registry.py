@@ -185,3 +185,10 @@ def test_measures_that_do_not_apply_are_left_out_unless_asked_for():
 )
 def test_names_in_prose(name, label):
     assert geometry.spoken(name) == label
+
+
+def test_a_missing_surface_has_no_value_at_the_origin_even_if_all_others_agree():
+    surface = surface_of(bowl, points=9, origin_loss=0.7)
+    whole = geometry.stack({("a", 0): surface, ("a", 1): surface, ("b", 0): surface}, ("condition", "seed"))
+    found = geometry.basin_area(whole, 0.1)
+    assert np.isnan(found.sel(condition="b", seed=1)) and np.isfinite(found).sum() == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from numbers import Real
 
@@ -47,9 +48,10 @@ def whole(name: str, value: object, *, least: int) -> int:
     >>> whole("seed", 3, least=0)
     3
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or int(value) != value or value < least:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not (number.is_integer() and number >= least):
         raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")
-    return int(value)
+    return int(number)
 
 
 def labelled(name: str, values: object, dimensions: tuple[str, ...]) -> xr.DataArray:

@@ -53,6 +53,7 @@ class Claim:
     margin: float | None = None
 
     def __post_init__(self) -> None:
+        """Refuse a claim that cannot be judged."""
         if self.expected not in EXPECTED:
             raise ValueError(f"expected={self.expected!r}: expected one of {EXPECTED}")
         if not isinstance(self.effect, Effect):
@@ -138,10 +139,11 @@ def claim(
     checks.text("text", text)
     checks.text("figure", figure)
     checks.labelled("values", values, ("seed",))
-    ends = [dict(end) if isinstance(end, Mapping) else {"condition": end} for end in (a, b)]
-    seeds = [checks.select(name, values, end, leave="seed") for name, end in zip("ab", ends, strict=True)]
+    ends: list[Mapping[Hashable, object]]
+    ends = [end if isinstance(end, Mapping) else {"condition": end} for end in (a, b)]
+    in_a, in_b = (checks.select(name, values, end, leave="seed") for name, end in zip("ab", ends, strict=True))
     named = [", ".join(str(label) for label in end.values()) for end in ends]
-    effect = difference(*(each.to_numpy() for each in seeds))
+    effect = difference(in_a, in_b)
     return Claim(text, figure, str(values.name), expected, effect, compared or f"{named[1]} − {named[0]}", margin)
 
 
@@ -213,7 +215,7 @@ def _outcome(claim: Claim, p: float, p_at_best: float, tests: int) -> tuple[str,
         sign = "greater" if effect.difference > 0 else "less"
         return ("supported" if claim.expected in (sign, "different") else "contradicted"), []
     reasons = [_why_not_found(effect, p, tests)]
-    if found:
+    if found and margin is not None:
         reasons = [f"the interval reaches {number(margin)}, below which a difference counts as none"]
     if claim.expected == "same" and margin is None:
         reasons.append("no margin stated, so that sameness cannot be shown")

@@ -33,7 +33,7 @@ def changes_in_words(verdicts: Sequence[Verdict]) -> str:
     said = []
     for verdict in verdicts_of(verdicts):
         claim, effect = verdict.claim, verdict.claim.effect
-        if verdict.outcome == "supported" and claim.expected == "same":
+        if verdict.outcome == "supported" and claim.margin is not None:
             said.append(f"the {spoken(claim.measure)} stays within ±{number(claim.margin)}")
         elif verdict.outcome != "inconclusive":
             verb = "rises" if effect.difference > 0 else "falls"
@@ -140,14 +140,17 @@ def spread_in_words(values: xr.DataArray | Mapping[str, Sequence[Sequence[float]
     >>> spread_in_words({"3 layers": [[1, 1], [2, 2]], "16 layers": [[1, 2], [1, 2]]})
     '3 layers: 100 %; 16 layers: 0 %'
     """
+    tables: Mapping[str, Sequence[Sequence[float]] | xr.DataArray]
     if isinstance(values, xr.DataArray):
         checks.labelled("values", values, ("condition", "seed"))
-        values = {str(label): values.sel(condition=label) for label in values["condition"].to_numpy()}
-    if not isinstance(values, Mapping):
+        tables = {str(label): values.sel(condition=label) for label in values["condition"].to_numpy()}
+    elif isinstance(values, Mapping):
+        tables = values
+    else:
         raise ValueError(f"values={values!r:.60}: expected tables (seeds, planes) by condition")
-    if any(min(np.shape(table)) < 2 for table in values.values()):
+    if any(min(np.shape(table)) < 2 for table in tables.values()):
         return "not measured with one plane or one seed"
-    shares = {label: variance_components(table).share_seeds for label, table in values.items()}
+    shares = {label: variance_components(table).share_seeds for label, table in tables.items()}
     return "; ".join(
         f"{label}: {'nothing varies' if math.isnan(share) else f'{100 * share:.0f} %'}"
         for label, share in shares.items()

@@ -6,9 +6,9 @@ that count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 import xarray as xr
@@ -78,7 +78,7 @@ class VarianceComponents:
 
 
 def _finite(name: str, values: object) -> tuple[np.ndarray, int]:
-    """The finite ones of a list of numbers, and how many are not."""
+    """Return the finite ones of a list of numbers, and how many are not."""
     array = checks.numbers(name, values)
     finite = array[np.isfinite(array)]
     return finite, array.size - finite.size
@@ -198,7 +198,7 @@ def difference(
         test = stats.permutation_test(
             (in_a, in_b), _difference_of_means, n_resamples=n_permutations, vectorized=True, rng=random
         )
-        divisions = comb(n_a + n_b, n_a)
+        divisions = math.comb(n_a + n_b, n_a)
         spread = float(np.sqrt((in_a.var(ddof=1) * (n_a - 1) + in_b.var(ddof=1) * (n_b - 1)) / freedom))
         unbias = np.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)) / np.sqrt(freedom / 2)
         found = {
@@ -291,28 +291,28 @@ def trend(
     checks.whole("n_bootstrap", n_bootstrap, least=1)
     checks.whole("n_permutations", n_permutations, least=1)
     if isinstance(x, xr.DataArray) and isinstance(y, xr.DataArray):
-        x, y = (each.to_numpy().ravel() for each in xr.broadcast(*xr.align(x, y, join="outer")))
-    x, y = checks.numbers("x", x), checks.numbers("y", y)
-    if x.shape != y.shape:
-        raise ValueError(f"x and y have shapes {x.shape} and {y.shape}; expected two lists of one length")
-    finite = np.isfinite(x) & np.isfinite(y)
-    left_out = int((~finite).sum())
-    x, y = x[finite], y[finite]
-    rho = float(_rank_correlation(x, y)) if len(x) else float("nan")
-    if len(x) < 3 or np.isnan(rho):
-        return Trend(*[float("nan")] * 4, n=len(x), left_out=left_out)
+        x, y = (each.stack(pair=[...]) for each in xr.broadcast(*xr.align(x, y, join="outer")))
+    all_x, all_y = checks.numbers("x", x), checks.numbers("y", y)
+    if all_x.shape != all_y.shape:
+        raise ValueError(f"x and y have shapes {all_x.shape} and {all_y.shape}; expected two lists of one length")
+    finite = np.isfinite(all_x) & np.isfinite(all_y)
+    xs, ys = all_x[finite], all_y[finite]
+    n, left_out = len(xs), int((~finite).sum())
+    rho = float(_rank_correlation(xs, ys)) if n else float("nan")
+    if n < 3 or np.isnan(rho):
+        return Trend(math.nan, math.nan, math.nan, math.nan, n, left_out)
     random = np.random.default_rng(seed)
-    picks = random.integers(len(x), size=(n_bootstrap, len(x)))
-    low, high = np.nanquantile(_rank_correlation(x[picks], y[picks]), [LEVEL / 2, 1 - LEVEL / 2])
+    picks = random.integers(n, size=(n_bootstrap, n))
+    low, high = np.nanquantile(_rank_correlation(xs[picks], ys[picks]), [LEVEL / 2, 1 - LEVEL / 2])
     test = stats.permutation_test(
-        (x,),
-        lambda x, axis=-1: _rank_correlation(np.moveaxis(x, axis, -1), y),
+        (xs,),
+        lambda order, axis=-1: _rank_correlation(np.moveaxis(order, axis, -1), ys),
         permutation_type="pairings",
         n_resamples=n_permutations,
         vectorized=True,
         rng=random,
     )
-    return Trend(rho, float(low), float(high), float(test.pvalue), n=len(x), left_out=left_out)
+    return Trend(rho, float(low), float(high), float(test.pvalue), n, left_out)
 
 
 def variance_components(values: Sequence[Sequence[float]] | xr.DataArray) -> VarianceComponents:
@@ -350,10 +350,10 @@ def variance_components(values: Sequence[Sequence[float]] | xr.DataArray) -> Var
     table = table[np.isfinite(table).all(axis=1)]
     seeds, planes = table.shape
     if seeds < 2:
-        return VarianceComponents(*[float("nan")] * 4, n_seeds=seeds, n_planes=planes)
+        return VarianceComponents(math.nan, math.nan, math.nan, math.nan, seeds, planes)
     means = table.mean(axis=1)
     within = float(((table - means[:, None]) ** 2).sum() / (seeds * (planes - 1)))
     between = max(0.0, (planes * float(means.var(ddof=1)) - within) / planes)
     total = within + between
     shares = (between / total, within / total) if total > 0 else (float("nan"), float("nan"))
-    return VarianceComponents(between, within, *shares, n_seeds=seeds, n_planes=planes)
+    return VarianceComponents(between, within, shares[0], shares[1], seeds, planes)

@@ -14,19 +14,19 @@ from lossatlas.geometry.rounding import rounding
 
 
 def _second_difference(axis: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Second derivative along the first dimension at interior points, for uneven steps too."""
+    """Return the second derivative along the first dimension at interior points, for uneven steps too."""
     before, after = (step.reshape(-1, *[1] * (values.ndim - 1)) for step in (np.diff(axis)[:-1], np.diff(axis)[1:]))
     slopes = (values[1:-1] - values[:-2]) / before, (values[2:] - values[1:-1]) / after
     return 2 * (slopes[1] - slopes[0]) / (before + after)
 
 
 def _central_difference(axis: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """First derivative along the first dimension at interior points."""
+    """Return the first derivative along the first dimension at interior points."""
     return (values[2:] - values[:-2]) / (axis[2:] - axis[:-2]).reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _interior_hessians(axes: tuple[np.ndarray, ...], values: np.ndarray) -> np.ndarray:
-    """The Hessian at every interior grid point by central differences, (points..., axes, axes)."""
+    """Return the Hessian at every interior grid point by central differences, (points..., axes, axes)."""
     n = len(axes)
     hessians = np.empty((*(size - 2 for size in values.shape), n, n))
     inner = slice(1, -1)
@@ -43,7 +43,7 @@ def _interior_hessians(axes: tuple[np.ndarray, ...], values: np.ndarray) -> np.n
 
 
 def _rounding_of_curvature(grid: Grid, safe: np.ndarray) -> np.ndarray:
-    """How far rounding may move an eigenvalue of the Hessian at each interior point: τ of :func:`nonconvex_share`."""
+    """Return τ of :func:`nonconvex_share`: how far rounding may move an eigenvalue at each interior point."""
     errors = ndimage.maximum_filter(rounding(safe, grid.precision), 3)[(slice(1, -1),) * safe.ndim]
     steps = np.meshgrid(*(np.minimum(np.diff(a)[:-1], np.diff(a)[1:]) for a in grid.axes), indexing="ij")
     mixed = [sum(1 / (steps[i] * steps[j]) for j in range(len(steps)) if j != i) for i in range(len(steps))]

@@ -138,7 +138,7 @@ def grid_values(surface: xr.Dataset, variable: str = "loss") -> tuple[tuple[np.n
 
 
 def _beside(surface: xr.Dataset, name: str, others: Sequence[str], default: object) -> np.ndarray:
-    """A quantity that belongs to a surface, one for each of the stacked ones: a variable, or one attribute for all."""
+    """Return what belongs to each surface of a stack: a variable over its dimensions, or one attribute for all."""
     found = surface[name] if name in surface.variables else xr.DataArray(surface.attrs.get(name, default))
     if not set(found.dims) <= set(others):
         raise ValueError(f"{name} has dimensions {found.dims}; expected some of {tuple(others)}")
@@ -177,7 +177,7 @@ class Stack:
     def array(self, results: Sequence[float | np.ndarray], over: Mapping[str, object] | None = None) -> xr.DataArray:
         """Return one result for each surface, over the dimensions of the stack and those of `over`."""
         over = over or {}
-        inner = tuple(np.size(coordinate) for coordinate in over.values())
+        inner = tuple(np.size(np.asarray(coordinate)) for coordinate in over.values())
         values = np.asarray(results).reshape((*self.shape, *inner))
         return xr.DataArray(values, {**self.coords, **over}, (*self.dims, *over))
 
@@ -249,7 +249,8 @@ def interpolate(surface: xr.Dataset, resolution: int) -> xr.Dataset:
     if int(check_number("resolution", resolution, least=2)) != resolution:
         raise ValueError(f"resolution={resolution!r}: expected a whole number of points along each axis")
     _check_dataset(surface)
-    variables, fine = {}, {}
+    variables: dict[Hashable, xr.DataArray] = {}
+    fine: dict[str, np.ndarray] = {}
     for name, array in surface.data_vars.items():
         if not set(array.dims) & set(DIMENSIONS):
             variables[name] = array
@@ -257,9 +258,9 @@ def interpolate(surface: xr.Dataset, resolution: int) -> xr.Dataset:
         names = axis_names(surface, str(name))
         fine = {n: np.linspace(float(surface[n][0]), float(surface[n][-1]), resolution) for n in names}
         points = np.meshgrid(*fine.values(), indexing="ij")
-        made = reduce(
-            surface, lambda grid, at=points: interpolator(grid.axes, grid.values)(*at), variable=str(name), over=fine
-        )
-        variables[name] = made.assign_attrs(array.attrs)
-    made = xr.Dataset(variables, attrs=surface.attrs)
-    return made.assign_coords({name: (name, axis, surface[name].attrs) for name, axis in fine.items()})
+        stack = Stack.of(surface, str(name))
+        finer = [interpolator(grid.axes, grid.values)(*points) for grid in stack.grids]
+        variables[name] = stack.array(finer, fine).assign_attrs(array.attrs)
+    return xr.Dataset(variables, attrs=surface.attrs).assign_coords(
+        {name: (name, axis, surface[name].attrs) for name, axis in fine.items()}
+    )

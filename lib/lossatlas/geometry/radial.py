@@ -15,7 +15,7 @@ RADII = 201
 
 
 def _along(grid: Grid) -> np.ndarray:
-    """The values along the rays of one surface, (ANGLES, RADII)."""
+    """Return the values along the rays of one surface, (ANGLES, RADII)."""
     angles = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
     radii = np.linspace(0, grid.reach, RADII)
     points = [
@@ -25,7 +25,7 @@ def _along(grid: Grid) -> np.ndarray:
 
 
 def _reach(surface: xr.Dataset, variable: str) -> float:
-    """How far the rays of a surface reach; raises ValueError for a line and for a grid without the origin."""
+    """Return how far the rays of a surface reach; raises ValueError for a line and for a grid without the origin."""
     names = axis_names(surface, variable)
     reach = min(float(min(-surface[name][0], surface[name][-1])) for name in names)
     if len(names) != 2 or reach <= 0:

@@ -90,6 +90,7 @@ class Measure:
     applies: Callable[[tuple[np.ndarray, ...]], bool] = any_grid
 
     def __post_init__(self) -> None:
+        """Refuse a record that cannot be read, and name it in prose."""
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"name={self.name!r}: expected the name of a measure")
         if self.function is not None and not callable(self.function):
@@ -221,13 +222,14 @@ def quantity(of: str | xr.DataArray) -> Measure:
         )
     if not isinstance(of, str) or not of:
         raise ValueError(f"quantity {of!r}: expected a name or a DataArray")
-    known = MEASURES.get(of) or QUANTITIES.get(of)
-    if known is None:  # a name such as "nonconvex_share, train − test" speaks of a registered one
-        first = re.match(r"\w*", of).group()
-        known = Measure(
-            of, label=quantity(first).label + of[len(first) :].replace("_", " ") if first not in ("", of) else ""
-        )
-    return known
+    return MEASURES.get(of) or QUANTITIES.get(of) or Measure(of, label=_label(of))
+
+
+def _label(name: str) -> str:
+    """Return the label of an unregistered name; "nonconvex_share, train − test" speaks of a registered quantity."""
+    first, *rest = re.split(r"\b", name.lstrip(), maxsplit=2)[1:] or [""]
+    known = MEASURES.get(first) or QUANTITIES.get(first)
+    return (known.label + "".join(rest) if known else name).replace("_", " ")
 
 
 def spoken(of: str | xr.DataArray) -> str:

@@ -43,7 +43,7 @@ def origin_value(surface: xr.Dataset, *, variable: str = "loss") -> xr.DataArray
 
 
 def _unit_sphere(dimensions: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Points on the unit sphere (two points, a circle or a sphere), an array for each coordinate, and their weights."""
+    """Return points on the unit circle (or sphere), an array for each coordinate, and their weights."""
     if dimensions == 1:
         return [np.array([-1.0, 1.0])], np.full(2, 0.5)
     angles = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
@@ -143,7 +143,7 @@ def basin_area(surface: xr.Dataset, delta: float, *, variable: str = "loss") -> 
 
 
 def _best_quadratic(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """The Hessian of the least-squares quadratic over the finite values, and the residuals there.
+    """Return the Hessian of the least-squares quadratic over the finite values, and the residuals there.
 
     Both are NaN if the finite values are fewer than the coefficients.
     """

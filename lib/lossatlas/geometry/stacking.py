@@ -61,6 +61,8 @@ def stack(surfaces: Mapping[tuple[Hashable, ...], xr.Dataset], dims: Sequence[st
             values[where] = surface[name].transpose(*array.dims).to_numpy()
         variables[name] = ((*dims, *array.dims), values, array.attrs)
     attrs = {k: v for k, v in first.attrs.items() if all(_same(other.attrs.get(k), v) for other in others)}
+    if len(surfaces) < np.prod(shape):
+        attrs.pop("origin_loss", None)  # a surface that is missing has none
     for name in BESIDE:
         if any(name in surface.attrs for surface in surfaces.values()) and name not in attrs:
             beside = np.full(shape, np.nan if name == "origin_loss" else "float32", dtype=object)
@@ -91,4 +93,4 @@ def _check_grids(surfaces: Mapping[tuple[Hashable, ...], xr.Dataset]) -> None:
 
 
 def _same(a: object, b: object) -> bool:
-    return type(a) is type(b) and bool(np.all(np.asarray(a) == np.asarray(b))) and np.shape(a) == np.shape(b)
+    return type(a) is type(b) and np.array_equal(np.asarray(a), np.asarray(b))

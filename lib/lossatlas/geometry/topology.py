@@ -15,7 +15,7 @@ from lossatlas.geometry.rounding import rounding
 
 
 def _levels(levels: int | Sequence[float], finite: np.ndarray) -> np.ndarray:
-    """The values of λ that are meant by `levels`; raises ValueError for anything else."""
+    """Return the values of λ that are meant by `levels`; raises ValueError for anything else."""
     if np.ndim(levels) == 0:
         count = check_number("levels", levels, least=1)
         if count != int(count):
@@ -84,7 +84,7 @@ def sublevel_components(
 
 
 def _pairs(grid: Grid) -> np.ndarray:
-    """Birth, death and the coordinates of the minimum of every component, (components, 2 + axes)."""
+    """Return birth, death and the coordinates of the minimum of every component, (components, 2 + axes)."""
     # Each value belongs to a cell of the highest dimension: cells that share a corner touch, as 8 neighbours do.
     cells = np.where(grid.finite, grid.values, np.inf)
     cubes = gudhi.CubicalComplex(top_dimensional_cells=cells)
@@ -147,7 +147,7 @@ def persistence(surface: xr.Dataset, *, variable: str = "loss") -> xr.Dataset:
 
 
 def _basins(grid: Grid) -> np.ndarray:
-    """The persistence of each component that rounding cannot have made, the largest first."""
+    """Return the persistence of each component that rounding cannot have made, the largest first."""
     birth, death = _pairs(grid)[:, :2].T
     last = np.where(np.isfinite(death), death, birth)
     errors = rounding(birth, grid.precision) + rounding(last, grid.precision)
