@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import lossatlas.accessor  # noqa: F401  (registers `Dataset.landscape`)
 
 if TYPE_CHECKING:
+    from lossatlas.curvature import hessian_plane
     from lossatlas.datasets import DATASETS, Dataset, DatasetUnavailable, fixed_sample, load_dataset
     from lossatlas.directions import (
         Axis,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "curvature": ("hessian_plane",),
     "datasets": ("DATASETS", "Dataset", "DatasetUnavailable", "fixed_sample", "load_dataset"),
     "directions": (
         "Axis",
@@ -73,6 +75,7 @@ __all__ = [
     "evaluate",
     "fit",
     "fixed_sample",
+    "hessian_plane",
     "line_between",
     "load_dataset",
     "pca_plane",

@@ -1,0 +1,18 @@
+"""How the loss bends: eigenvalues of the Hessian at a point, along a plane, and over it."""
+
+from lossatlas.curvature.hessian import LossHessian, loss_hessian
+from lossatlas.curvature.maps import extremes
+from lossatlas.curvature.planes import hessian_plane, share_seen
+from lossatlas.curvature.spectrum import Eigenpairs, eigenpairs, spectrum, trace
+
+__all__ = [
+    "Eigenpairs",
+    "LossHessian",
+    "eigenpairs",
+    "extremes",
+    "hessian_plane",
+    "loss_hessian",
+    "share_seen",
+    "spectrum",
+    "trace",
+]
