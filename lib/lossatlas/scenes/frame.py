@@ -32,6 +32,7 @@ class Grid:
 
     @property
     def finite(self) -> np.ndarray:
+        """Which points have a height."""
         return np.isfinite(self.heights)
 
 
@@ -94,11 +95,11 @@ class Frame:
         if clip is None and clim is None:
             ceiling = low + 4 * (np.median(heights) - low)
             high = ceiling if low < ceiling < top else high
-        spans = [
+        alpha, beta = (
             (float(min(points[0] for points in axis)), float(max(points[-1] for points in axis)))
             for axis in ([grid.alphas for grid in grids], [grid.betas for grid in grids])
-        ]
-        return cls(*spans, float(low), float(high), float(high) if top > high else None, transform)
+        )
+        return cls(alpha, beta, float(low), float(high), float(high) if top > high else None, transform)
 
     @property
     def scale(self) -> str:

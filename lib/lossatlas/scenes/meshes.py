@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def rounded(numbers: np.ndarray, bits: int) -> np.ndarray:
-    """Rounded to multiples of 2^-bits, which changes nothing to be seen and halves a file."""
+    """Return numbers rounded to multiples of 2^-bits, which no eye can see and which halves a file."""
     return (np.round(np.asarray(numbers, dtype=float) * 2**bits) / 2**bits).astype(np.float32)
 
 
 def as_strips(mesh: pv.PolyData) -> pv.PolyData:
-    """The same shape and points as triangle strips, which take a third of the space; those of a flat mesh are longest.
+    """Return the same shape and points as triangle strips, which take a third of the space; `height` stays.
 
-    Of the point data, `height` stays.
+    The strips of a flat mesh are the longest.
     """
     import pyvista as pv
 
@@ -29,9 +29,9 @@ def as_strips(mesh: pv.PolyData) -> pv.PolyData:
 
 
 def tube(lines: pv.PolyData, *, radius: float, sides: int) -> pv.PolyData:
-    """Lines as thin tubes: a viewer on a page draws bare lines one pixel thin, however sharp the screen.
+    """Return lines as thin tubes: a viewer on a page draws bare lines one pixel thin, however sharp the screen.
 
-    Points without which a line moves by less than a third of a pixel are left out.
+    Points are left out if a line moves by less than a third of a pixel without them.
     """
     import pyvista as pv
     from vtkmodules.vtkFiltersCore import vtkDecimatePolylineFilter

@@ -113,7 +113,8 @@ def walls(ticks: dict[str, list[float]], *, role: str, opacity: float = 0.4) -> 
                     # Anticlockwise as seen from outside.
                     strips.append(strip if (along == i) == (side == 1) else strip[::-1])
     points = np.concatenate(strips)
-    mesh = pv.PolyData.from_regular_faces(points, np.arange(len(points)).reshape(-1, 4))
+    cells: np.ndarray = np.arange(len(points)).reshape(-1, 4)
+    mesh = pv.PolyData.from_regular_faces(points, cells)
     mesh.points = rounded(points, 12)
     return Part(mesh, {"color": "#808080", "lighting": False, "opacity": opacity, "culling": "front"}, role)
 

@@ -50,6 +50,7 @@ class Part:
 
     @property
     def coloured(self) -> bool:
+        """Whether the points have colours of their own."""
         return "colour" in self.mesh.point_data
 
 
@@ -144,11 +145,11 @@ def plotter(parts: Sequence[Part], labels: Sequence[Label] = (), *, off_screen: 
     import pyvista as pv
 
     drawn = pv.Plotter(off_screen=off_screen, notebook=False, window_size=list(SIZE), lighting="none")
-    drawn.set_background("white")
+    drawn.renderer.SetBackground(1.0, 1.0, 1.0)
     add_parts(drawn.renderer, parts)
     add_labels(drawn.renderer, labels, pixel_ratio=1.0)
-    drawn.camera_position = (camera_axes()[0], TARGET, (0.0, 0.0, 1.0))
-    drawn.reset_camera_clipping_range()
+    drawn.camera_position = [camera_axes()[0].tolist(), list(TARGET), [0.0, 0.0, 1.0]]
+    drawn.renderer.ResetCameraClippingRange()
     return drawn
 
 
@@ -183,7 +184,7 @@ def add_labels(renderer: Any, labels: Sequence[Label], *, pixel_ratio: float) ->
     for label in labels:
         text = vtkBillboardTextActor3D()
         text.SetInput(label.text)
-        text.SetPosition(anchor(label))
+        text.SetPosition(*anchor(label).tolist())
         look = text.GetTextProperty()
         look.SetColor(0.35, 0.35, 0.35)
         look.SetFontFamily(VTK_FONT_FILE)

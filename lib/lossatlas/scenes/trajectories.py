@@ -51,7 +51,7 @@ def path_parts(fine: FineSurface, frame: Frame, path: xr.Dataset) -> tuple[list[
     dense = np.stack([np.interp(between, np.arange(len(steps)), axis) for axis in steps.T], axis=1)
     above = height(dense)
     inside = np.isfinite(above)
-    points = frame.to_box(*dense.T, np.where(inside, above, frame.low)) + np.array([0, 0, LIFT])
+    points = frame.to_box(dense[:, 0], dense[:, 1], np.where(inside, above, frame.low)) + np.array([0, 0, LIFT])
     runs = np.split(np.arange(len(points)), np.flatnonzero(np.diff(inside)) + 1)
     parts = [tube(points[run]) for run in runs if inside[run[0]] and len(run) > 1 and np.ptp(points[run], axis=0).any()]
     on_surface = None

@@ -20,6 +20,8 @@ from lossatlas.scenes.frame import Frame
 from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED, COLOURS, Label, Part
 from lossatlas.scenes.trajectories import PathOnSurface
 
+APART = 0.06  # of the colour bar's length, between two of its ticks
+
 
 def vtksz(parts: Sequence[Part]) -> bytes:
     """Return the scene as a .vtksz file (a zip with one JSON text), which VTK.js viewers open; no OpenGL is needed.
@@ -170,7 +172,7 @@ def colour_bar(labels: Sequence[Bundle], *, name: str, clipped: bool) -> Bundle:
     """Return the colour bar below the picture: its colours, the ticks of the height, the grey of what is clipped."""
     from matplotlib import colormaps, colors
 
-    ticks = [one for one in labels if one["axis"] == "z" and not one["name"]]
+    ticks = _apart([one for one in labels if one["axis"] == "z" and not one["name"]])
     return {
         "name": name,
         "stops": [colors.to_hex(colormaps[COLOURS](share)) for share in np.linspace(0, 1, 33)],
@@ -185,3 +187,12 @@ def colour_bar(labels: Sequence[Bundle], *, name: str, clipped: bool) -> Bundle:
         ],
         "clipped": CLIPPED if clipped else None,
     }
+
+
+def _apart(ticks: Sequence[Bundle]) -> list[Bundle]:
+    """Return the ticks without those that would stand too near to the one before, on the same scale."""
+    kept: list[Bundle] = []
+    for tick in sorted(ticks, key=lambda one: (one["hidden"], one["at"])):
+        if not kept or kept[-1]["scale"] != tick["scale"] or tick["at"] - kept[-1]["at"] >= APART * BOX_HEIGHT:
+            kept.append(tick)
+    return kept
