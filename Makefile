@@ -20,10 +20,10 @@ help:  ## List these commands
 book: environment  ## Execute what changed and build the site in _build/html/ (JOBS=2, TORCH_BACKEND=cpu)
 	@$(RUN) build
 
-test: test-environment  ## Run every test, those in a browser too
+test: test-environment  ## Run every test, those in a browser and the examples in docstrings too
 	@$(RUN) browser
 	@$(RUN) build
-	@$(VENV)/bin/python -m pytest
+	@MPLBACKEND=Agg $(VENV)/bin/python -m pytest --doctest-modules lib/lossatlas tests
 
 serve: environment  ## Show the site on localhost (PORT=8000)
 	@$(RUN) serve --port "$(PORT)"
@@ -49,9 +49,10 @@ verify: environment  ## Evaluate what CHAPTER=rnn (or all, or today) stores agai
 bench: bench-environment  ## Time evaluate against what a user would do instead, half an hour (WORKLOADS=abcde); keeps the result
 	@$(VENV)/bin/python benchmarks/bench.py --workloads "$(or $(WORKLOADS),abcde)" --output data/results/performance/benchmark.json
 
-lint: test-environment  ## Check style, and that notebooks are committed without outputs
+lint: test-environment  ## Check style, what imports what, and that notebooks can be committed
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/lint-imports
 	@$(RUN) check
 
 clean:  ## Remove everything that was built (the environment and downloaded data stay)

@@ -98,7 +98,7 @@ class Parameter:
 
 
 def _typed(value: Any, default: Any) -> Any:
-    """A value as the type of a default; raises TypeError if it is of another."""
+    """Return a value as the type of a default. Raises TypeError if it is of another."""
     if isinstance(default, list | tuple) and isinstance(value, list | tuple):
         return [_typed(item, default[0] if default else None) for item in value]
     if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):

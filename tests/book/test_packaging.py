@@ -116,7 +116,7 @@ def test_automation_runs_the_commands_of_the_readme():
     readme = (ROOT / "README.md").read_text()
     for file in (".ci/run", ".github/workflows/book.yml"):
         called = set(re.findall(r"\bmake \w+", (ROOT / file).read_text()))
-        assert called == {"make book", "make verify", "make test"}, file
+        assert called == {"make lint", "make book", "make verify", "make test"}, file
         assert all(command in readme for command in called)
 
 
