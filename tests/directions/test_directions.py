@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 import lossatlas as la
 from lossatlas import vectors
 from lossatlas.directions import normalize_direction
+from lossatlas.networks.models import MODELS
 from networks import odd_net, table_1
 
 
@@ -159,3 +160,24 @@ def test_buffers_travel_with_a_subspace():
     torch.testing.assert_close(line.buffers_at(2.0)["m"], torch.tensor([2.0, 0.0]))
     assert la.Line(origin, delta).buffers_at(2.0) == {}
     torch.testing.assert_close(la.Line(origin, delta, buffers=mean).buffers_at(2.0), mean)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("normalize", ["filter", "layer", None])
+def test_drawings_of_the_books_networks_never_change(name, normalize):
+    """To the bit: stored surfaces are evaluated again on the planes that their seeds draw."""
+    model, _ = table_1(name)
+    plane = la.random_plane(model, seed=5, normalize=normalize, scale=0.3)
+    generator = torch.Generator().manual_seed(5)
+    for direction in plane.directions:
+        for key, theta in vectors.parameters_of(model).items():
+            drawn = torch.randn(theta.shape, generator=generator, dtype=torch.float64).float()
+            if theta.dim() < 2:
+                assert not direction[key].any()
+                continue
+            if normalize == "filter":
+                size, own = (t.flatten(1).norm(dim=1).reshape(-1, *[1] * (t.dim() - 1)) for t in (theta, drawn))
+                drawn = drawn * (size / (own + 1e-10))
+            elif normalize == "layer":
+                drawn = drawn * (torch.linalg.vector_norm(theta) / (torch.linalg.vector_norm(drawn) + 1e-10))
+            assert torch.equal(direction[key], 0.3 * drawn)

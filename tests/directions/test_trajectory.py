@@ -1,10 +1,14 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import lossatlas as la
 from lossatlas import vectors
-from lossatlas.directions import random_direction, random_walk, random_walk_shares, trajectory
+from lossatlas.directions import principal, random_direction, random_walk, random_walk_shares, trajectory
 
 
 def oblique_plane(seed=0):
@@ -109,3 +113,65 @@ def test_effective_dimensions_give_the_spread_of_the_cosine():
         mean_square = np.mean([vectors.cosine(direction, vector) ** 2 for direction in drawn])
         n = trajectory.effective_dimensions(origin, vector) if normalize else 8 * 30 + 5 * 8
         assert mean_square * n == pytest.approx(1, abs=0.08)
+
+
+@pytest.mark.parametrize("second", [0.5, 1e-3, 1e-6, 1e-9])
+def test_a_small_second_direction_is_found_as_the_whole_decomposition_finds_it(second):
+    """The Gram matrix alone would lose a second singular value of less than 1e-8 of the first."""
+    random = np.random.default_rng(8)
+    left = np.linalg.qr(random.standard_normal((9, 9)))[0]
+    right = np.linalg.qr(random.standard_normal((40, 9)))[0].T
+    rows = left @ np.diag([1, second, *[second / 10] * 7]) @ right
+    points = [{"w": torch.from_numpy(row.reshape(8, 5))} for row in (*rows, np.zeros(40))]
+    for center in (False, True):
+        plane = la.pca_plane(points, center=center)
+        expected = np.linalg.svd(rows - rows.mean(0) * center, full_matrices=False)
+        np.testing.assert_allclose(plane.description["singular_values"][:2], expected[1][:2], rtol=1e-6)
+        for direction, component in zip(plane.directions, expected[2], strict=False):
+            along = float(direction["w"].flatten().numpy() @ component)
+            assert abs(along) == pytest.approx(1, abs=1e-10)
+        assert abs(vectors.dot(plane.delta, plane.eta)) < 1e-12
+        places = la.project(points, plane)
+        assert places.alpha[0] > 0 and places.beta[0] > -1e-12
+
+
+def test_complex_paths_span_the_plane_of_their_real_and_imaginary_parts():
+    torch.manual_seed(9)
+    points = [{"w": torch.randn(4, 3, dtype=torch.complex128)} for _ in range(6)]
+    as_real = [{"w": torch.view_as_real(point["w"]).reshape(4, 6)} for point in points]
+    plane, expected = la.pca_plane(points), la.pca_plane(as_real)
+    for one, other in zip(plane.directions, expected.directions, strict=True):
+        torch.testing.assert_close(torch.view_as_real(one["w"]).reshape(4, 6), other["w"])
+    np.testing.assert_allclose(la.project(points, plane).alpha, la.project(as_real, expected).alpha, atol=1e-12)
+
+
+def test_a_path_in_chunks_is_a_path_at_once(monkeypatch):
+    torch.manual_seed(10)
+    points = [{"w": torch.randn(9, 7), "v": torch.randn(3, 2)} for _ in range(5)]
+    whole = la.pca_plane(points)
+    monkeypatch.setattr(principal, "CHUNK", 20)
+    for one, other in zip(la.pca_plane(points).directions, whole.directions, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+MEMORY = """
+import threading, time, torch, lossatlas as la
+start = {"w": torch.randn(1000, 500)}
+path = [{"w": start["w"] + i * torch.randn(1000, 500)} for i in range(40)]
+la.pca_plane([{"w": p["w"][:9]} for p in path])
+here = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096
+before, seen = here(), []
+watching = threading.Thread(target=lambda: [(seen.append(here()), time.sleep(0.001)) for _ in iter(lambda: done, True)])
+done = False
+watching.start()
+la.pca_plane(path)
+done = True
+watching.join()
+print((max(seen) - before) / (40 * 1000 * 500 * 4))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_a_pca_plane_needs_less_than_the_memory_of_its_path():
+    command = [sys.executable, "-c", MEMORY]
+    assert float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) < 1

@@ -129,6 +129,17 @@ def read(source: Any, what: str, *, model: nn.Module | None = None, like: Networ
     return Network(parameters, buffers, model)
 
 
+def find_module(sources: Sequence, whats: Sequence[str], model: nn.Module | None) -> nn.Module | None:
+    """Return ``model``, or else the first module among the sources; it has values. Raises ValueError if it has none."""
+    if model is not None and not isinstance(model, nn.Module):
+        raise ValueError(f"model: got {type(model).__name__}, expected a module of the same architecture")
+    for source, what in ((model, "model"), *zip(sources, whats, strict=True)):
+        if isinstance(source, nn.Module):
+            read(source, what)
+            return source
+    return None
+
+
 def read_all(
     sources: Sequence,
     whats: Sequence[str],
@@ -141,9 +152,7 @@ def read_all(
 
     Raises ValueError that names the first difference from ``model``, ``like`` or else ``sources[reference]``.
     """
-    if model is not None and not isinstance(model, nn.Module):
-        raise ValueError(f"model: got {type(model).__name__}, expected a module of the same architecture")
-    helper = next((source for source in (model, *sources) if isinstance(source, nn.Module)), None)
+    helper = find_module(sources, whats, model)
     networks = [read(source, what, model=helper, like=like) for source, what in zip(sources, whats, strict=True)]
     expected = (read(model, "model") if model is not None else like or networks[reference]).parameters
     for network, what in zip(networks, whats, strict=True):
@@ -182,7 +191,7 @@ def travelling_buffers(networks: Sequence[Network], whats: Sequence[str]) -> lis
             if own.shape != first.shape:
                 raise ValueError(f"{what}: buffer {name!r} has shape {tuple(own.shape)}, not {tuple(first.shape)}")
             if not checks.movable(first):
-                if not constant:
+                if not torch.equal(own.cpu(), first.cpu()):
                     raise ValueError(f"{what}: buffer {name!r} ({own.dtype}) differs and cannot be interpolated")
                 continue
             if bool(torch.isnan(own).any()):

@@ -90,7 +90,7 @@ class Subspace:
     origin: Params
     directions: tuple[Params, ...]
     axes: tuple[Axis, ...]
-    description: dict = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
     buffers: Params = field(default_factory=dict)
     buffer_directions: tuple[Params, ...] = ()
 
@@ -105,11 +105,11 @@ class Subspace:
             checks.direction_like(origin, given, what) for given, what in zip(self.directions, whats, strict=False)
         ]
         axes = tuple(self.axes)
-        if (
-            not axes
-            or not all(isinstance(axis, Axis) for axis in axes)
-            or len({axis.name for axis in axes}) < len(axes)
-        ):
+        if type(self).coefficients is Subspace.coefficients and len(axes) not in (0, len(directions)):
+            raise ValueError(f"axes={axes!r}: {len(axes)} axes for {len(directions)} directions")
+        if not axes or not all(isinstance(axis, Axis) for axis in axes):
+            raise ValueError(f"axes={axes!r}: expected one Axis a coordinate")
+        if len({axis.name for axis in axes}) < len(axes):
             raise ValueError(f"axes={axes!r}: expected a name of its own for each")
         buffers = checks.tensors(self.buffers, "buffers") if self.buffers else {}
         moving = {name: tensor for name, tensor in buffers.items() if checks.movable(tensor)}
@@ -138,7 +138,7 @@ class Subspace:
         return f"{type(self).__name__}({names}; {weights} weights; {self.description})"
 
     @property
-    def facts(self) -> dict:
+    def facts(self) -> Mapping[str, Any]:
         """The description, under the name that it had in version 0.1."""
         return self.description
 
@@ -173,7 +173,7 @@ class Subspace:
             If the subspace lacks a parameter of the model, has one of another shape, or has a tensor that the model
             does not have.
         """
-        own = dict(model.named_parameters())
+        own = read(model, "model").parameters
         if own.keys() == self.origin.keys():
             vectors.check_same_shape(own, self.origin, what="plane")
             return self
@@ -226,13 +226,13 @@ class Line(Subspace):
         self,
         origin: Params,
         delta: Params,
-        description: Mapping | None = None,
+        description: Mapping[str, Any] | None = None,
         *,
         units: str = STEP,
         buffers: Params | None = None,
         buffer_directions: Sequence[Params] = (),
     ):
-        parts = (dict(description or {}), dict(buffers or {}), tuple(buffer_directions))
+        parts = (description or {}, buffers or {}, tuple(buffer_directions))
         super().__init__(origin, (delta,), make_axes(1, units), *parts)
 
     @property
@@ -266,13 +266,13 @@ class Plane(Subspace):
         origin: Params,
         delta: Params,
         eta: Params,
-        description: Mapping | None = None,
+        description: Mapping[str, Any] | None = None,
         *,
         units: str = STEP,
         buffers: Params | None = None,
         buffer_directions: Sequence[Params] = (),
     ):
-        parts = (dict(description or {}), dict(buffers or {}), tuple(buffer_directions))
+        parts = (description or {}, buffers or {}, tuple(buffer_directions))
         super().__init__(origin, (delta, eta), make_axes(2, units), *parts)
 
     @property
@@ -312,15 +312,16 @@ class Box(Subspace):
         self,
         origin: Params,
         directions: Sequence[Params],
-        description: Mapping | None = None,
+        description: Mapping[str, Any] | None = None,
         *,
         units: str = STEP,
         buffers: Params | None = None,
         buffer_directions: Sequence[Params] = (),
     ):
         if not isinstance(directions, Sequence) or len(directions) != 3:
-            raise ValueError(f"directions: got {type(directions).__name__}, expected three parameter dicts")
-        parts = (dict(description or {}), dict(buffers or {}), tuple(buffer_directions))
+            number = f"{len(directions)} in a " if isinstance(directions, Sequence) else ""
+            raise ValueError(f"directions: got {number}{type(directions).__name__}, expected three parameter dicts")
+        parts = (description or {}, buffers or {}, tuple(buffer_directions))
         super().__init__(origin, tuple(directions), make_axes(3, units), *parts)
 
 

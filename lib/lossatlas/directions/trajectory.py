@@ -11,7 +11,7 @@ from torch import nn
 
 from lossatlas import vectors
 from lossatlas.directions import checks
-from lossatlas.directions.checkpoints import Network, changes, read, read_all, travelling_buffers
+from lossatlas.directions.checkpoints import Network, changes, find_module, read, read_all, travelling_buffers
 from lossatlas.directions.moving import moving_parameters, weights_in
 from lossatlas.directions.principal import main_directions
 from lossatlas.directions.subspaces import DISTANCE, Plane, Subspace
@@ -146,7 +146,7 @@ def _offsets(
 ) -> tuple[Subspace, list[np.ndarray], list[float]]:
     """Return the plane, and of every checkpoint the products of θ(i) − θ* with the directions and its norm."""
     plane, whats = _linear(plane), _names(checkpoints, 1)
-    helper = next((given for given in (model, *checkpoints) if isinstance(given, nn.Module)), None)
+    helper = find_module(checkpoints, whats, model)
     if helper is not None:
         plane = plane.for_model(helper)
     like = Network(plane.origin, plane.buffers, plane.origin)
