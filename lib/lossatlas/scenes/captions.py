@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
-from lossatlas import geometry
 from lossatlas._text import number
-from lossatlas.figures.alt_text import describe
+from lossatlas.figures.alt_text import describe, percent
 from lossatlas.figures.colour_scale import Transform
 from lossatlas.scenes.frame import Frame, Grid
 from lossatlas.scenes.renderer import BOX_HEIGHT, Label
@@ -59,9 +57,9 @@ def caption(grid: Grid, frame: Frame, *, contours: int, steps: int = 0, outside:
         scale = f"Some values{f' ({_points(count)})' if count else ''} are at or below 0 and have no logarithm"
         said.append(f"{scale}, so the scale is {'symmetric' if frame.scale == 'symlog' else 'linear'}.")
     if share := share_above(grid, frame):
-        said.append(f"Grey: clipped at {high} ({_percent(share)} of the grid).")
+        said.append(f"Grey: clipped at {high} ({percent(share)} of the grid).")
     if share := float((grid.finite & (grid.heights < frame.low)).mean()):
-        said.append(f"Lower values drawn at {low} ({_percent(share)} of the grid).")
+        said.append(f"Lower values drawn at {low} ({percent(share)} of the grid).")
     if missing := int((~grid.finite).sum()):
         said.append(f"Holes: {_points(missing)} of the grid without a finite value.")
     if steps:
@@ -84,35 +82,9 @@ def _points(count: int) -> str:
     return f"{count} point{'s' if count > 1 else ''}"
 
 
-def _percent(share: float) -> str:
-    return "less than 1\u00a0%" if share < 0.01 else f"{100 * share:.0f}\u00a0%"
-
-
 def alt(surface: xr.Dataset, grid: Grid, frame: Frame, title: str | None) -> str:
     """Return the scene in words, from its numbers, for readers who do not see it."""
     text = f"Shaded surface on {SCALES[frame.scale]}. {describe(surface, variable=grid.name)}"
     if share := share_above(grid, frame):
-        text += f" Cut flat at {number(frame.level(frame.high))}: {_percent(share)} of the grid."
-    text += f" {_shape(surface, grid)}"
-    return (f"{title}. {text}" if title else text).strip()
-
-
-def _shape(surface: xr.Dataset, grid: Grid) -> str:
-    """Return how the surface curves, how many low places it has, and how it rises to its edges."""
-    if min(grid.values.shape) < 3:
-        return ""
-    bent = float(geometry.nonconvex_share(surface, variable=grid.name))
-    if np.isnan(bent):
-        return ""
-    count = int(geometry.minima(surface, variable=grid.name))
-    if bent == 0:
-        said = "Convex: it curves upwards everywhere."
-    elif bent < 0.02:
-        said = f"Almost convex: it curves downwards on {_percent(bent)} of the grid."
-    else:
-        said = f"Not convex: in some direction it curves downwards on {_percent(bent)} of the grid."
-    said += " It has one low place." if count == 1 else f" It has {count} separate low places."
-    rim = np.concatenate([grid.values[[0, -1]].ravel(), grid.values[1:-1, [0, -1]].ravel()])
-    if (rim := rim[np.isfinite(rim)]).size:
-        said += f" At half of its edge it is above {number(np.median(rim))}."
-    return said
+        text += f" Cut flat at {number(frame.level(frame.high))}: {percent(share)} of the grid."
+    return f"{title}. {text}" if title else text
