@@ -11,6 +11,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import matplotlib as mpl
@@ -296,7 +297,7 @@ class ColourScale:
         heights = self.transform.heights(values)
         if resolution is None:
             return axes[0], axes[1], heights
-        if resolution < 2:
+        if isinstance(resolution, bool) or not isinstance(resolution, Integral) or resolution < 2:
             raise ValueError(f"interpolate_to={resolution!r}: expected 2 or more points a side, or None")
         alphas, betas = (np.linspace(axis[0], axis[-1], resolution) for axis in axes)
         return alphas, betas, interpolator(axes, heights)(*np.meshgrid(alphas, betas, indexing="ij"))

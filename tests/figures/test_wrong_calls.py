@@ -1,0 +1,154 @@
+"""Every public function of figures refuses what it cannot draw, by the name of the argument."""
+
+import matplotlib.figure
+import numpy as np
+import pytest
+import xarray as xr
+
+from lossatlas import evidence, figures
+
+AXIS = np.linspace(-1, 1, 5)
+SURFACE = xr.Dataset({"loss": (("alpha", "beta"), 1 + np.add.outer(AXIS**2, AXIS**2))}, {"alpha": AXIS, "beta": AXIS})
+LINE = xr.Dataset({"loss": ("alpha", AXIS**2)}, {"alpha": AXIS})
+PATH = xr.Dataset({"alpha": ("step", [0.5, 0.0]), "beta": ("step", [0.5, 0.0])})
+RUN = xr.Dataset({"train_loss": ("epoch", [2.0, 1.0]), "test_loss": ("epoch", [2.0, 1.0])}, {"epoch": [1, 2]})
+RECORDS = [{"condition": "a", "seed": seed, "m": 1.0 + seed, "n": 2.0} for seed in range(4)]
+SHARES = xr.DataArray([0.2, 0.8], {"weight": [0.0, 1.0]}, ["weight"])
+TREND = evidence.trend([1, 2, 3, 4, 5], [2, 3, 5, 7, 11])
+NOT_DATASETS = (None, 3, "loss", [1, 2], SURFACE.loss, np.ones((3, 3)))
+
+CALLS = {  # by function: how it is called rightly, and what must be refused: the argument named, and its values
+    "contour": (
+        lambda surface=SURFACE, **options: figures.contour(surface, **options),
+        {
+            "surface": (*NOT_DATASETS, {"a": SURFACE}, LINE),
+            "variable": ("accuracy", 3, None),
+            "levels": ([3, 1], [1, 1], "many", -2, [[1, 2]], [1, np.nan], True, None, 2.5),
+            "clip": (np.nan, "high", 0.5, [1, 2]),
+            "clim": ((2, 1), (0, 1), 3, (1, 2, 3), ("a", "b")),
+            "interpolate_to": (1, -3, "fine", 2.5),
+            "path": (*NOT_DATASETS[1:], LINE),
+            "title": (3, ["a"]),
+            "ax": (3, "axes", matplotlib.figure.Figure()),
+        },
+    ),
+    "path_over_contours": (
+        lambda surface=SURFACE, path=PATH, **options: figures.path_over_contours(surface, path, **options),
+        {"surface": (*NOT_DATASETS, LINE), "path": (*NOT_DATASETS, LINE), "marks": (-1, "a", 1.5), "levels": ([3, 1],)},
+    ),
+    "panels": (
+        lambda surfaces={"a": SURFACE}, **options: figures.panels(surfaces, **options),
+        {
+            "surfaces": (None, 3, [SURFACE], SURFACE, SURFACE.loss, {}, {"a": SURFACE.loss}, {"a": [SURFACE] * 2}),
+            "columns": (0, -1, 1.5, "a"),
+            "variable": ("accuracy",),
+            "levels": ([3, 1],),
+        },
+    ),
+    "path_panels": (
+        lambda paths={"a": PATH}, **options: figures.path_panels(paths, **options),
+        {"paths": (None, [PATH], PATH, {}, {"a": LINE}, {"a": 3}), "columns": (0, "a"), "marks": (-1, 2.5)},
+    ),
+    "profile": (
+        lambda lines={"a": LINE}, **options: figures.profile(lines, **options),
+        {
+            "lines": (None, 3, [LINE], LINE.loss, {}, {"a": LINE.loss}, {"a": []}, {"a": 3}, {"a": SURFACE}),
+            "variable": ("accuracy", 3),
+        },
+    ),
+    "loss_curves": (
+        lambda history={"a": RUN}, **options: figures.loss_curves(history, **options),
+        {
+            "history": (None, [RUN], RUN.train_loss, {}, {"a": RUN.train_loss}, {"a": LINE}, {"a": "x"}),
+            "variables": ("train_loss", [], [3], None),
+            "ylabel": (3,),
+        },
+    ),
+    "histograms": (
+        lambda shares={"a": SHARES}, xlabel="weight", **options: figures.histograms(shares, xlabel=xlabel, **options),
+        {"shares": (None, [SHARES], {}, RUN, {"a": RUN}, {"a": SHARES.drop_vars("weight")}), "xlabel": (3,)},
+    ),
+    "dots": (
+        lambda measured=RECORDS, measure="m", **options: figures.dots(measured, measure, **options),
+        {
+            "measured": (None, 3, "m", {"a": 1}, [], [3], RUN, SURFACE.loss),
+            "records": ([{"condition": "a"}], [{"m": 1.0}], [{"condition": "a", "m": "high"}]),
+            "measure": ("roughness", 3),
+            "xlabel": (3,),
+        },
+    ),
+    "scatter": (
+        lambda measured=RECORDS, x="m", y="n", **options: figures.scatter(measured, x, y, **options),
+        {"measured": (None, {"a": 1}, [], RUN), "x": ("roughness",), "y": ("roughness",), "title": (3,)},
+    ),
+    "curve_against": (
+        lambda values={"a": {1: [2.0]}}, xlabel="x", ylabel="y", **options: figures.curve_against(
+            values, xlabel=xlabel, ylabel=ylabel, **options
+        ),
+        {
+            "values": (None, [1], {}, {"a": {}}, {"a": [1]}, {"a": {"deep": [1]}}, {"a": {1: 3}}, RUN, SURFACE.loss),
+            "xlabel": (3,),
+            "ylabel": (3,),
+        },
+    ),
+    "claims_table": (lambda verdicts=(): figures.claims_table(verdicts), {"verdicts": (None, 3, "a", [3], [TREND])}),
+    "trends_table": (
+        lambda trends={"a": TREND}: figures.trends_table(trends),
+        {"trends": (None, [TREND], {"a": 3})},
+    ),
+    "seeds_table": (
+        lambda measured=RECORDS, **options: figures.seeds_table(measured, **options),
+        {"measured": (None, {"a": 1}, [], [3], RUN, SURFACE.loss), "measures": ("m", [3], [], ["roughness"])},
+    ),
+    "provenance_table": (
+        lambda surfaces=(): figures.provenance_table(surfaces),
+        {"surfaces": (None, 3, "a", SURFACE, [SURFACE.loss], [SURFACE], {"a": SURFACE})},
+    ),
+    "describe": (
+        lambda surface=SURFACE, **options: figures.describe(surface, **options),
+        {"surface": NOT_DATASETS, "variable": ("accuracy", 3)},
+    ),
+    "figure_html": (
+        lambda figure=matplotlib.figure.Figure(), alt="x", **options: figures.figure_html(figure, alt=alt, **options),  # noqa: B008
+        {"figure": (None, 3, SURFACE), "alt": ("", None, 3), "caption": (3,)},
+    ),
+}
+SAID_AS = {  # what the error may name instead of the argument
+    ("contour", "surface"): "loss",
+    ("contour", "variable"): "accuracy",
+    ("path_over_contours", "surface"): "loss",
+    ("dots", "measure"): "records",
+    ("dots", "measured"): "records",
+    ("scatter", "x"): "records",
+    ("scatter", "y"): "records",
+    ("seeds_table", "measures"): "records",
+    ("profile", "variable"): "surface",
+}
+WRONG = [
+    pytest.param(function, name, value, id=f"{function}-{name}-{type(value).__name__}-{i}")
+    for function, (_, arguments) in CALLS.items()
+    for name, values in arguments.items()
+    for i, value in enumerate(values)
+]
+PLAIN = {"Table", "interval_text", "listed", "number", "spoken"}  # values and words, not drawings
+
+
+def test_every_public_function_is_in_the_table():
+    assert set(figures.__all__) == set(CALLS) | PLAIN
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_the_calls_of_the_table_are_right_otherwise(function):
+    call, _ = CALLS[function]
+    assert call() is not None
+
+
+@pytest.mark.parametrize("function, name, value", WRONG)
+def test_a_wrong_argument_is_refused_by_name(function, name, value):
+    call, _ = CALLS[function]
+    arguments = {"measured": value} if name == "records" else {name: value}
+    with pytest.raises(ValueError) as error:
+        call(**arguments)
+    said = str(error.value)
+    assert name in said or SAID_AS.get((function, name), name) in said, said
+    assert any(word in said for word in ("expected", "it has", "has no", "draw it with", "take a slice")), said
