@@ -58,37 +58,23 @@ figures.figure_html(
 SCENES = """\
 scenes.compare(first)"""
 MEASURES = """\
-records = [
-    {
-        "condition": label,
-        "seed": seed,
-        "roughness": float(geometry.roughness(surface)),
-    }
-    for (label, seed), surface in surfaces.items()
-]
+stack = geometry.stack(surfaces, ("condition", "seed"))
+measured = geometry.measures(stack, ["roughness", "nonconvex_share"])
 figures.figure_html(
-    figures.dots(records, "roughness"),
+    figures.dots(measured, "roughness"),
     caption="Roughness of the surfaces: a dot a seed, the mean and its "
     "95 % interval.",
 )"""
 VERDICT = """\
-rough = {
-    c.label: [r["roughness"] for r in records if r["condition"] == c.label]
-    for c in conditions
-}
-effect = evidence.difference(rough[narrow.label], rough[wide.label])
-verdicts = evidence.judge(
-    [
-        evidence.Claim(
-            "a wider network has a smoother landscape",
-            "ours",
-            "roughness",
-            "less",
-            effect,
-            f"{wide.label} − {narrow.label}",
-        )
-    ]
+smoother = evidence.claim(
+    "a wider network has a smoother landscape",
+    measured["roughness"],
+    a=narrow.label,
+    b=wide.label,
+    expected="less",
+    figure="ours",
 )
+verdicts = evidence.judge([smoother])
 answer = evidence.in_words(verdicts)
 study.publish(verdicts, answer=answer)
 glue("NAME_answer", answer, display=False)
