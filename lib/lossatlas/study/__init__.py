@@ -3,6 +3,7 @@
 from lossatlas._chapters import chapters
 from lossatlas._files import in_project
 from lossatlas._parameters import check_parameters
+from lossatlas.study.conclusions import Conclusion, UnexpectedVerdict
 from lossatlas.study.conditions import Condition
 from lossatlas.study.planes import GivenPlane, PathPlane, PlaneBetween, RandomPlane
 from lossatlas.study.publishing import answers, published
@@ -11,6 +12,7 @@ from lossatlas.study.store import Store
 from lossatlas.study.study import Study
 
 __all__ = [
+    "Conclusion",
     "Condition",
     "GivenPlane",
     "PathPlane",
@@ -19,6 +21,7 @@ __all__ = [
     "Slice",
     "Store",
     "Study",
+    "UnexpectedVerdict",
     "answers",
     "chapters",
     "check_parameters",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
@@ -134,3 +135,12 @@ def condition_of(run: Mapping, label: str = "") -> tuple[Condition, int]:
     if run_request(condition, run["seed"]) != run:
         raise ValueError(f"trained by version {run.get('training_version')}, this is {TRAINING_VERSION}")
     return replace(condition, label=label or condition.name), run["seed"]
+
+
+def check_labels(conditions: Sequence[Condition]) -> None:
+    """Raise ValueError if two different conditions have one label."""
+    for condition in conditions:
+        instance_of(condition, "conditions", Condition, "a sequence of lossatlas.study.Condition")
+    for label, number in Counter(condition.label for condition in dict.fromkeys(conditions)).items():
+        if number > 1:
+            raise ValueError(f"conditions: {number} different ones have the label {label!r}; each needs its own")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +12,18 @@ import numpy as np
 import xarray as xr
 from torch import nn
 
-from lossatlas._checks import instance_of, one_of, whole_number
+from lossatlas._checks import instance_of, one_of
 from lossatlas._files import in_project
 from lossatlas._progress import bar as progress_bar
 from lossatlas.datasets.load import fixed_sample
 from lossatlas.evaluation.surface import COMPUTING_VERSION, evaluate, pick_device, provenance
-from lossatlas.evidence import Verdict
+from lossatlas.evidence import Claim, Verdict, judge
+from lossatlas.geometry import Measure
 from lossatlas.networks.models import build_model
 from lossatlas.networks.training import Run, fit
-from lossatlas.study.conditions import Condition, jsonable, run_request
+from lossatlas.study.conclusions import Conclusion, check_verdicts
+from lossatlas.study.conditions import Condition, check_labels, jsonable, run_request
+from lossatlas.study.labelled import measure_slices, stack_histories
 from lossatlas.study.publishing import publish
 from lossatlas.study.slices import SPLITS, Slice
 from lossatlas.study.store import Store
@@ -162,6 +164,86 @@ class Study:
         """Keep the chapter's verdicts, and its answer in words, beside its results."""
         publish(self.store.root, verdicts, answer=answer)
 
+    def conclude(
+        self,
+        claims: Sequence[Claim],
+        *,
+        expects: Mapping[str, Sequence[str]] | None = None,
+        answer: str | Callable[[Sequence[Verdict]], str] = "",
+    ) -> Conclusion:
+        """Judge the claims of the chapter, publish the verdicts and return them, to be shown as a table.
+
+        Parameters
+        ----------
+        claims
+            All claims of the chapter: p-values are corrected for their number.
+        expects
+            What the prose of the chapter says, for example ``{"supported": ["deeper is rougher"]}``; claims that are
+            not named must be inconclusive. None checks nothing. With too few seeds for verdicts nothing is checked.
+        answer
+            The chapter's answer in words, or a function of the verdicts that gives it.
+
+        Raises
+        ------
+        UnexpectedVerdict
+            If the data say something else than ``expects``; the verdicts are published before.
+        """
+        verdicts = judge(claims)
+        self.publish(verdicts, answer=answer(verdicts) if callable(answer) else answer)
+        if expects is not None:
+            check_verdicts(verdicts, expects)
+        return Conclusion(tuple(verdicts))
+
+    def histories(self, conditions: Sequence[Condition], seeds: Sequence[int]) -> xr.Dataset:
+        """Return the histories of all runs as one Dataset.
+
+        Returns
+        -------
+        Dataset
+            The variables of a history over ``condition`` (labels), ``seed`` and ``epoch``, and ``seconds`` over
+            condition and seed. Epochs that a run did not reach are NaN.
+
+        Raises
+        ------
+        ValueError
+            If two conditions have the same label, or there are no seeds.
+        """
+        return stack_histories(self, conditions, seeds)
+
+    def measure(
+        self,
+        conditions: Sequence[Condition],
+        seeds: Sequence[int],
+        slices: Sequence[Slice] | Mapping[str, Slice],
+        measures: Iterable[str | Measure] | None = None,
+        **options: float,
+    ) -> xr.Dataset:
+        """Return measures of the surfaces of every condition, seed and slice as one Dataset.
+
+        Parameters
+        ----------
+        conditions, seeds
+            The training runs.
+        slices
+            Where the surfaces are taken. Their planes are called by their own labels, or by the keys of a mapping.
+        measures
+            Names of registered measures, or :class:`~lossatlas.geometry.Measure` records; by default all that apply.
+        options
+            Options of the measures, such as ``radius``.
+
+        Returns
+        -------
+        Dataset
+            A variable a measure over ``condition``, ``seed``, ``plane`` and ``split``; NaN for a plane and split that
+            no slice combines.
+
+        Raises
+        ------
+        ValueError
+            If two conditions or two slices have the same labels, or a measure or an option is unknown.
+        """
+        return measure_slices(self, conditions, seeds, slices, measures, **options)
+
     def class_shares(self, condition: Condition, *, split: str = "test") -> xr.DataArray:
         """Return the share of each class among the targets of a split, over ``label``."""
         one_of(split, "split", SPLITS)
@@ -185,7 +267,7 @@ class Study:
             If two conditions have the same label.
         """
         check_labels(conditions)
-        requests = [(c, whole_number(seed, "seeds", least=0), s) for c in conditions for seed in seeds for s in slices]
+        requests = [(c, seed, s) for c in conditions for seed in seeds for s in slices]
         found = {}
         with progress_bar(total=len(requests), description=self.chapter, unit=" surfaces", show=self.progress) as bar:
             for condition, seed, slice in requests:
@@ -198,15 +280,6 @@ def surface_request(condition: Condition, seed: int, slice: Slice) -> dict:
     """Return the JSON document that names one surface in its stored key."""
     run = run_request(condition, seed)
     return {"run": run, "slice": slice.request(), "computing_version": COMPUTING_VERSION}
-
-
-def check_labels(conditions: Sequence[Condition]) -> None:
-    """Raise ValueError if two different conditions have one label."""
-    for condition in conditions:
-        instance_of(condition, "conditions", Condition, "a sequence of lossatlas.study.Condition")
-    for label, number in Counter(condition.label for condition in dict.fromkeys(conditions)).items():
-        if number > 1:
-            raise ValueError(f"conditions: {number} different ones have the label {label!r}; each needs its own")
 
 
 def _label(condition: Condition, slice: Slice) -> str:
