@@ -41,15 +41,23 @@ DATA = {
     "rnn": lambda: made_up_data(None, classes=20, length=12),
     "feedforward-2": lambda: made_up_data((18,), classes=2, loss="bce_with_logits"),
     "feedforward-4": lambda: made_up_data((18,), classes=2, loss="bce_with_logits"),
+    "resnet": lambda: made_up_data((3, 8, 8)),
+    "vgg-9": lambda: made_up_data((3, 8, 8)),
+    "densenet": lambda: made_up_data((3, 8, 8)),
+}
+OPTIONS = {  # small, so that tests are fast
+    "rnn": {"hidden": 24},
+    "resnet": {"depth": 8, "width": 0.25},
+    "vgg-9": {"width": 0.125},
+    "densenet": {"depth": [2, 2], "growth": 4},
 }
 assert set(DATA) == set(MODELS)
 
 
 def table_1(name):
-    """(model, data) for a network of Table 1 on made-up data."""
+    """(model, data) for a network by name, on made-up data."""
     data = DATA[name]()
-    options = {"hidden": 24} if name == "rnn" else {}
-    return build_model(name, data, seed=3, **options), data
+    return build_model(name, data, seed=3, **OPTIONS.get(name, {})), data
 
 
 class OddNet(nn.Module):

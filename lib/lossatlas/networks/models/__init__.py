@@ -9,13 +9,27 @@ import torch
 from torch import nn
 
 from lossatlas._checks import whole_number
-from lossatlas.networks.models import convolutional, feedforward, recurrent
+from lossatlas.networks.models import convolutional, densely_connected, feedforward, recurrent, residual, vgg
 from lossatlas.networks.models.architecture import Architecture
 from lossatlas.networks.models.convolutional import ConvNet
+from lossatlas.networks.models.densely_connected import DenseNet
 from lossatlas.networks.models.feedforward import ACTIVATIONS, FeedForward
 from lossatlas.networks.models.recurrent import CharacterRNN
+from lossatlas.networks.models.residual import ResNet
+from lossatlas.networks.models.vgg import VGG9
 
-__all__ = ["ACTIVATIONS", "MODELS", "Architecture", "CharacterRNN", "ConvNet", "FeedForward", "build_model"]
+__all__ = [
+    "ACTIVATIONS",
+    "MODELS",
+    "VGG9",
+    "Architecture",
+    "CharacterRNN",
+    "ConvNet",
+    "DenseNet",
+    "FeedForward",
+    "ResNet",
+    "build_model",
+]
 
 MODELS: dict[str, Architecture] = {  # the comments give the numbers of the report's Table 1
     "cnn-1": convolutional.ONE_CONVOLUTION,  # 1
@@ -26,6 +40,9 @@ MODELS: dict[str, Architecture] = {  # the comments give the numbers of the repo
     "feedforward-2": feedforward.ONE_HIDDEN,  # 6
     "feedforward-4": feedforward.THREE_HIDDEN,  # 7
     "feedforward": feedforward.ANY_DEPTH,  # 3 at any depth, width and skips
+    "resnet": residual.RESIDUAL,  # the networks of Li et al. (2018): this, and the next two
+    "vgg-9": vgg.NINE,
+    "densenet": densely_connected.DENSELY_CONNECTED,
 }
 
 
@@ -41,7 +58,8 @@ def build_model(name: str, data, *, seed: int = 0, **options) -> nn.Module:
     seed
         Decides the weights. The global random state stays as it was.
     options
-        ``hidden`` for ``"rnn"``; ``depth``, ``width`` and ``skips`` for ``"feedforward"``.
+        ``hidden`` for ``"rnn"``; ``depth``, ``width`` and ``skips`` for ``"feedforward"``; ``depth``, ``width`` and
+        ``shortcuts`` for ``"resnet"``; ``width`` for ``"vgg-9"``; ``depth`` and ``growth`` for ``"densenet"``.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from lossatlas._checks import whole_number
+from lossatlas._checks import real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,15 @@ class Architecture:
 def positive(value: object, name: str) -> int:
     """Return a whole number of at least one."""
     return whole_number(value, name, least=1)
+
+
+def widening(value: object, name: str) -> float:
+    """Return a positive factor on all channels."""
+    return real_number(value, name, above=0)
+
+
+def truth(value: object, name: str) -> bool:
+    """Return a truth value. Raises ValueError for anything else."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r}: expected True or False")
+    return value
