@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from browser import pages, visit
+from browser import STILL, pages, settle, visit, wait_until_reachable
 
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 # Contrast is the only thing that depends on the theme, and room to scroll the only one on the width.
@@ -37,12 +37,15 @@ def test_axe_finds_nothing_on_any_page_light_dark_and_narrow(browser: Browser, s
             continue
         with visit(browser, f"{site.as_uri()}/{name}", color_scheme="light") as seen:
             seen.page.evaluate(axe)
+            seen.page.add_style_tag(content=STILL)
+            settle(seen.page)
+            wait_until_reachable(seen.page)
             wrong += violations(seen.page)
             seen.page.evaluate("document.documentElement.dataset.theme = 'dark'")
-            seen.page.wait_for_timeout(300)  # colours change over a moment
             wrong += violations(seen.page, IN_THE_DARK)
             seen.page.set_viewport_size({"width": 390, "height": 800})
-            seen.page.wait_for_timeout(800)  # the theme makes what scrolls focusable a moment after a change of size
+            settle(seen.page)
+            wait_until_reachable(seen.page)
             wrong += violations(seen.page, ON_A_PHONE)
     assert wrong == []
 

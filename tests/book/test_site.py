@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from browser import LABELS, chapters, clashes, difference, pages, path_of, served, visit
+from browser import LABELS, chapters, clashes, difference, pages, path_of, served, settle, visit
 
 WEIGHT = 4_000_000  # bytes of a page with all its scenes, without the viewer and MathJax
 
@@ -92,8 +92,10 @@ def test_formulas_are_typeset(browser: Browser, site: Path, base: str):
 @pytest.mark.parametrize("width", [360, 390, 768, 1199, 1200, 1280, 1920])
 def test_no_page_scrolls_sideways(browser: Browser, site: Path, width: int):
     for name in pages(site):
+        if name == "index.html":  # leads on at once
+            continue
         with visit(browser, f"{site.as_uri()}/{name}", width=width, height=800) as seen:
-            seen.page.wait_for_timeout(200)
+            settle(seen.page)
             assert seen.page.evaluate("document.documentElement.scrollWidth") <= width, name
 
 
@@ -102,7 +104,7 @@ def test_labels_of_pictures_are_whole_and_apart(browser: Browser, site: Path, wi
     wrong, labels = [], 0
     for name in chapters(site):
         with visit(browser, f"{site.as_uri()}/{name}", width=width) as seen:
-            seen.page.wait_for_timeout(200)
+            settle(seen.page)
             for figure in seen.page.locator(".la-scene").all():
                 found = figure.evaluate(LABELS)
                 wrong += [f"{name}: {one}" for one in clashes(found)]
@@ -129,8 +131,7 @@ def test_what_is_too_wide_scrolls_in_its_box_says_so_and_takes_the_keys(browser:
     boxes = 0
     for name in chapters(site):
         with visit(browser, f"{site.as_uri()}/{name}", width=390) as seen:
-            seen.page.evaluate("() => window.MathJax?.startup?.promise")
-            seen.page.wait_for_timeout(300)
+            settle(seen.page)
             for box in seen.page.locator(".la-scroll, .pst-scrollable-table-container, .bd-article div.math").all():
                 if box.evaluate("one => one.scrollWidth <= one.clientWidth + 1"):
                     assert box.get_attribute("data-more") == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 import yaml
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Request
+from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError
 
 from lossatlas_book.site import assets, serve, viewer
 
@@ -138,6 +138,29 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+SETTLED = """async () => {
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+REACHABLE = """() => [...document.querySelectorAll("body *")].every((one) => {
+  const scrolls = one.scrollWidth > one.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(one).overflowX);
+  return !scrolls || !one.checkVisibility() || one.tabIndex >= 0 || one.querySelector("a[href], button, [tabindex]");
+})"""
+STILL = "* { transition: none !important; animation: none !important }"
+
+
+def settle(page: Page) -> None:
+    """Wait until formulas and fonts are in place and what depends on them is laid out."""
+    page.evaluate(SETTLED)
+
+
+def wait_until_reachable(page: Page) -> None:
+    """Wait until the keyboard reaches everything that scrolls; if that never happens, leave it to the test to say."""
+    with suppress(TimeoutError):
+        page.wait_for_function(REACHABLE, timeout=10_000)
 
 
 def path_of(url: str, folder: Path, base: str) -> Path:
