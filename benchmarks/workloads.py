@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lossatlas as la
 from lossatlas.directions import Plane
+from lossatlas.evaluation.metrics import make_quantities
 from lossatlas.evaluation.sweep import Sweep, profile
 from lossatlas.networks import losses
 
@@ -128,7 +129,7 @@ def needed(model: nn.Module, plane: Plane, data: tuple[Tensor, Tensor], loss: st
     layer's weights, which is a lookup.
     """
     few = data[0][:2]
-    sweep = Sweep(model, plane.origin, plane.directions, losses.make_score(loss))
+    sweep = Sweep(model, plane.origin, plane.directions, make_quantities(loss))
     fixed = profile(sweep, few).fixed_inputs
     with FlopCounterMode(display=False) as counter:
         model(few)

@@ -39,11 +39,11 @@ def asked(monkeypatch):
 
 def local(asked, strategy):
     """The values of this process, by the same strategy and with the workers' one thread."""
-    from lossatlas.networks.losses import make_score
+    from lossatlas.evaluation.metrics import make_quantities
     from networks import make_sweep
 
     points = torch.cartesian_prod(*[torch.tensor(GRID, dtype=torch.float32)] * 2)
-    sweep = make_sweep(asked["model"], asked["plane"], make_score("cross_entropy"), None)
+    sweep = make_sweep(asked["model"], asked["plane"], make_quantities("cross_entropy"), None)
     work = schedule.Work(sweep, [asked["data"]])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -7,9 +7,9 @@ import torch
 import lossatlas as la
 from lossatlas.evaluation import schedule
 from lossatlas.evaluation.kernels import TRANSFORMS
+from lossatlas.evaluation.metrics import make_quantities
 from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.sweep import profile
-from lossatlas.networks.losses import make_score
 from networks import make_sweep, odd_net, plain_loop, table_1
 
 pytestmark = pytest.mark.gpu
@@ -19,7 +19,7 @@ CHOICES = [transform for transform in TRANSFORMS if transform.batches]
 
 
 def work_on_the_gpu(model, plane, data, loss):
-    sweep = make_sweep(model, plane, make_score(loss), None)
+    sweep = make_sweep(model, plane, make_quantities(loss), None)
     points = torch.cartesian_prod(*[torch.tensor(GRID, device="cuda", dtype=torch.float64)] * 2)
     return schedule.Work(sweep, [data]).on(points.device), points
 

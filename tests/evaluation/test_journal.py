@@ -302,12 +302,12 @@ def test_chunks_hold_every_point_once_and_keep_passes_as_they_are(points, second
 def test_chunks_and_one_pass_give_the_same_bits(asked):
     """What local, resumed and distributed runs rest on."""
     model, plane, data = asked["model"], asked["plane"], asked["data"]
-    from lossatlas.networks.losses import make_score
+    from lossatlas.evaluation.metrics import make_quantities
     from networks import make_sweep
 
     points = torch.cartesian_prod(torch.linspace(-1, 1, 7), torch.linspace(-1, 1, 7))
     for strategy in (Strategy(13, 1, 1, (CachedLayers(),)), Strategy(40, 6), Strategy(16, 5, 1, (CachedLayers(),))):
-        work = schedule.Work(make_sweep(model, plane, make_score("cross_entropy"), None), [data])
+        work = schedule.Work(make_sweep(model, plane, make_quantities("cross_entropy"), None), [data])
         runner = schedule.as_before(work, strategy, points)
         whole = schedule.sums(work, runner, points)
         for seconds in (0.1, 1.0, 3.0):

@@ -14,8 +14,8 @@ import lossatlas as la
 import peaks
 from lossatlas.evaluation.choosing import PASS_SAMPLES
 from lossatlas.evaluation.memory import Bound, peak_bytes
+from lossatlas.evaluation.metrics import make_quantities
 from lossatlas.evaluation.sweep import Sweep
-from lossatlas.networks.losses import make_score
 
 CPU = torch.device("cpu")
 
@@ -43,7 +43,7 @@ def test_passes_are_as_large_as_the_bound_lets_them_be():
     weights = 4 * sum(parameter.numel() for parameter in model.parameters())
     for samples in (32, 256):
         bound = samples * 2 * 512 * 4 + 2 * weights + 12_000  # two hidden activations, the weights of two points
-        sweep = Sweep(model, plane.origin, plane.directions, make_score("cross_entropy"))
+        sweep = Sweep(model, plane.origin, plane.directions, make_quantities("cross_entropy"))
         largest = max(Bound(sweep, data, torch.zeros(2, 2), bound).sizes(PASS_SAMPLES))
         assert samples / 2 <= largest <= 2 * samples
         surface = la.evaluate(model, plane, data, alphas=grid, memory=bound, progress=False)

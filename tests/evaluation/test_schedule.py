@@ -20,16 +20,16 @@ from lossatlas.evaluation import choosing
 from lossatlas.evaluation.batches import blocks
 from lossatlas.evaluation.kernels import TRANSFORMS, dense
 from lossatlas.evaluation.kernels.onednn import OneDNNLinear
+from lossatlas.evaluation.metrics import make_quantities
 from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.sweep import Sweep, profile
 from lossatlas.evaluation.threads import make_runner
-from lossatlas.networks import losses
 from networks import DATA, odd_net, plain_loop, slow_request, table_1
 
 
 def make_sweep(model, plane, loss):
-    return Sweep(model.eval().requires_grad_(False), plane.origin, plane.directions, losses.make_score(loss))
+    return Sweep(model.eval().requires_grad_(False), plane.origin, plane.directions, make_quantities(loss))
 
 
 def strategy(samples, points=1, *names, threads=1):
@@ -287,7 +287,7 @@ def test_moving_statistics_are_not_taken_for_fixed():
     directions = tuple(vectors.zeros_like(origin) for _ in range(2))
     directions[0]["1.running_mean"] += 1
     directions[1]["1.running_var"] += 0.5
-    sweep = Sweep(model, origin, directions, losses.make_score("cross_entropy"))
+    sweep = Sweep(model, origin, directions, make_quantities("cross_entropy"))
     assert profile(sweep, torch.randn(2, 6)).fixed_inputs == ("0",)
     inputs, targets = torch.randn(40, 6), torch.arange(40) % 3
     points = torch.tensor([(a, b) for a in (-1.0, 0.5, 1.0) for b in (-1.0, 0.25, 1.0)])

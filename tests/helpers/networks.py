@@ -88,11 +88,11 @@ def odd_net(seed=0):
     return net
 
 
-def make_sweep(model, plane, score, predict=None):
+def make_sweep(model, plane, quantities, predict=None):
     """What the engine evaluates, of a private copy of a model."""
     network = copy.deepcopy(model).eval().requires_grad_(False)
     loop = preparation.make_loop(network, plane, (), predict=predict)
-    return Sweep(loop.model, loop.origin, loop.directions, score)
+    return Sweep(loop.model, loop.origin, loop.directions, quantities)
 
 
 def plain_loop(model, plane, data, *, loss, alphas, betas=None):

@@ -16,6 +16,13 @@ from lossatlas.evaluation.schedule import Outcome, work_off
 CHUNK_POINTS = 32  # in a chunk, where chunks are kept or sent away
 
 
+def mean_values(sums: np.ndarray) -> np.ndarray:
+    """Return the values (q, n) of sums (2q, n): numerators over weights."""
+    numerators, weights = np.split(sums, 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return numerators / weights
+
+
 def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar: Bar) -> Outcome:
     """As :func:`lossatlas.evaluation.schedule.run`, with as few points evaluated as
     :func:`lossatlas.evaluation.refinement.fill` needs.
@@ -35,7 +42,7 @@ def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar:
                 journal.begin(strategy, [], provenance)
 
         def evaluate(indices: np.ndarray) -> np.ndarray:
-            """Sums (2, m) at some points."""
+            """Return the sums (2q, m) at some points."""
             nonlocal number
             count = math.ceil(len(indices) / CHUNK_POINTS) if executor.in_chunks or journal else 1
             parts = dict(enumerate(map(torch.from_numpy, np.array_split(indices, count)), start=number))
@@ -44,13 +51,15 @@ def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar:
             return np.concatenate([found[n] for n in parts], axis=1)
 
         origin = evaluate(np.array([points]))
-        right = not np.isnan(origin[1]).all()
+        count = len(origin) // 2
         axes = [np.linspace(0, 1, size) for size in shape]
-        filled = refinement.fill(lambda indices: evaluate(indices)[: 1 + right], axes)
-    sums = np.full((2, points + 1), np.nan)
-    sums[: 1 + right, :-1] = filled.values
-    if right:
-        sums[1] = np.clip(sums[1], 0, executor.work.samples)
+        filled = refinement.fill(lambda indices: mean_values(evaluate(indices)), axes)
+    sums = np.ones((2 * count, points + 1))
+    sums[:count, :-1] = filled.values
+    names = executor.work.names
+    if "accuracy" in names:
+        sums[names.index("accuracy")] = np.clip(sums[names.index("accuracy")], 0, 1)
     sums[:, -1:] = origin
-    errors = dict(zip(("estimated_error", "estimated_accuracy_error"), filled.errors.tolist(), strict=False))
+    said = ["estimated_error", *(f"estimated_{name}_error" for name in names[1:])]
+    errors = dict(zip(said, filled.errors.tolist(), strict=True))
     return Outcome(sums, strategy, provenance, np.append(filled.evaluated, True), errors)

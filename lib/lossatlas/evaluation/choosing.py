@@ -27,6 +27,7 @@ BETTER = 0.95  # share of the best time so far that a candidate must beat: timin
 TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the sweep, the more, up to the second
 TRIAL_SHARE = 0.05  # share of the expected time of the whole sweep that choosing may take …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
+OTHERS = 0.05  # of the largest value, by which quantities other than the loss may differ
 CHECKED = 8  # points at most at which a candidate is compared with the loop
 
 
@@ -75,14 +76,18 @@ def agrees(runner: Runner | ThreadedRunner, reference: Runner, inputs, targets: 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
             runner.prepare(inputs, targets)
-            losses = runner.run(points)[0][:few]
+            losses, *others = runner.run(points)[: len(runner.sweep.quantities), :few]
     except Exception:  # whatever it is, the loop can do without
         return False
     reference.prepare(inputs, targets)
-    expected, _ = reference.run(points[:few])
+    expected, *others_expected = reference.run(points[:few])[: len(runner.sweep.quantities)]
     relative = 0.05 if runner.sweep.half else 1e-10 if points.dtype == torch.float64 else 1e-5
     small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # rounding where losses all but vanish
-    return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True)
+    counts = zip(others, others_expected, strict=True)  # of right predictions, say: ties flip by rounding
+    return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True) and all(
+        torch.allclose(a, b, rtol=OTHERS, atol=OTHERS * float(b.abs().nan_to_num(0, 0, 0).max()), equal_nan=True)
+        for a, b in counts
+    )
 
 
 @dataclass

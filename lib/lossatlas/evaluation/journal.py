@@ -23,7 +23,7 @@ from lossatlas.evaluation.identity import same_values
 from lossatlas.evaluation.kernels import TRANSFORMS
 from lossatlas.evaluation.strategies import Strategy
 
-FORMAT = "lossatlas evaluation, version 2"
+FORMAT = "lossatlas evaluation, version 3"
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 
 

@@ -31,12 +31,13 @@ class Quantity:
     """Something measured at every point.
 
     ``function(outputs, targets)`` returns one of the three forms; ``known`` says that it is a sum over independent
-    samples by definition; ``attrs`` describe the variable.
+    samples by definition, and ``paired`` that it is one with a weight of its own; ``attrs`` describe the variable.
     """
 
     name: str
     function: Callable
     known: bool = False
+    paired: bool = False
     attrs: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, outputs, targets):
@@ -97,6 +98,30 @@ def add_up(value, samples: int) -> tuple[Tensor, Tensor | float]:
     return value.double().sum(), float(samples)
 
 
+def measure(quantities: Sequence[Quantity], outputs, targets) -> Tensor:
+    """Return the numerators of quantities over a batch, then the weights of those that are paired: float64."""
+    numerators, weights = [], []
+    for quantity in quantities:
+        value = quantity.function(outputs, targets)
+        if quantity.paired:
+            numerators.append(value[0].double())
+            weights.append(value[1].double())
+        else:
+            numerators.append(value.double().sum())
+    return torch.stack(numerators + weights)
+
+
+def complete(quantities: Sequence[Quantity], measured: Tensor, samples: int) -> Tensor:
+    """Return numerators and weights (2q, n) out of what was measured at n points, where a sample has weight one."""
+    count = len(quantities)
+    whole = measured.new_full((2 * count, measured.shape[1]), float(samples))
+    whole[:count] = measured[:count]
+    paired = [count + i for i, quantity in enumerate(quantities) if quantity.paired]
+    if paired:
+        whole[paired] = measured[count:]
+    return whole
+
+
 def without_targets(function: Callable) -> Callable:
     """Return a function of outputs and targets, for one that may take the outputs alone."""
     try:
@@ -154,8 +179,8 @@ def make_quantities(
         found = [Quantity("loss", adapt(loss))]
     elif ignored:
         found = [
-            Quantity("loss", _masked_loss, known=True),
-            Quantity("accuracy", _masked_accuracy, known=True, attrs={"units": "share of labels"}),
+            Quantity("loss", _masked_loss, known=True, paired=True),
+            Quantity("accuracy", _masked_accuracy, known=True, paired=True, attrs={"units": "share of labels"}),
         ]
     else:
         named = losses.LOSSES[losses.loss_name(loss)]

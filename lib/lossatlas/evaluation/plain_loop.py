@@ -46,6 +46,7 @@ class PlainLoop:
     combine: str = "mean"
     half: torch.dtype | None = None
     reasons: tuple[str, ...] = ()
+    regrouped: bool = False  # whether samples may be in other batches than those given
     name: str = ""  # of the user's model
     still: Params = field(default_factory=dict)  # tensors that a forward pass changes, as every point finds them
     attributes: tuple = ()  # the modules' other attributes, as every point finds them
@@ -54,6 +55,11 @@ class PlainLoop:
     def moving(self) -> list[str]:
         """Names of the parameters and buffers that differ between points."""
         return [name for name in self.origin if any(bool(d[name].any()) for d in self.directions)]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of what is measured, the loss first."""
+        return [quantity.name for quantity in self.quantities] + ["gradient_norm"] * self.gradient_norm
 
     def on(self, device: torch.device) -> PlainLoop:
         """Return the same on a device; the model, a private one, is moved."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossatlas.evaluation.adaptive_schedule import mean_values
 from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.schedule import Outcome, Work, sums
 from lossatlas.evaluation.strategies import Strategy
@@ -66,13 +67,13 @@ def precision_error(work: Work, found: Outcome, points: Tensor) -> float:
     ``points`` (n, d) and ``found`` are of the grid and, last, of θ*. Points that are not finite in both precisions
     are left out; NaN where none is left. Warns where it is above 1 %.
     """
-    values = found.sums[0]
+    values = mean_values(found.sums)[0]
     chosen = checked_points(values)
     if work.plain is not None:
         work = replace(work, plain=replace(work.plain, half=None))
     samples = found.strategy.samples if work.batch_norm != "running" else max(1, min(128, found.strategy.samples // 2))
     full = replace(work, sweep=replace(work.sweep, half=None))
-    expected = sums(full, Runner(full.sweep, Strategy(samples)), points[chosen])[0].cpu().numpy()
+    expected = mean_values(sums(full, Runner(full.sweep, Strategy(samples)), points[chosen]).cpu().numpy())[0]
     finite = values[np.isfinite(values)]
     both = np.isfinite(values[chosen]) & np.isfinite(expected)
     if not both.any() or np.ptp(finite) == 0:

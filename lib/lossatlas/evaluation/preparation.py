@@ -144,21 +144,6 @@ def structural_reasons(loop: PlainLoop, is_copy: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-def make_score(loop: PlainLoop) -> Callable:
-    """Return ``score(outputs, targets) -> (losses (N,), correct (N,) or None)`` of the first quantities."""
-    loss = loop.quantities[0].function
-    right = loop.quantities[1].function if len(loop.quantities) > 1 and loop.quantities[1].name == "accuracy" else None
-    return lambda outputs, targets: (
-        losses_of(loss(outputs, targets), targets),
-        None if right is None else right(outputs, targets),
-    )
-
-
-def losses_of(value: Tensor, targets: Tensor) -> Tensor:
-    """Return one value per sample of a loss that may give one for the batch."""
-    return value.expand(len(targets))
-
-
 def check_named_targets(loss: str | Callable, loop: PlainLoop, given: Sequence[Batch]) -> None:
     """Raise ValueError if a named loss cannot take the targets of a batch.
 

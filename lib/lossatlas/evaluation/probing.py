@@ -69,8 +69,6 @@ def examine(
     loop.write(points[0])
     for quantity, value in zip(loop.quantities, _checked(loop, sample[0]), strict=True):
         form = form_of(quantity, value, samples_in(sample[0]))
-        if form == PAIR and quantity.known:
-            forms.add("labels left out")
         if quantity.known or form == SAMPLES:
             continue
         forms.add(f"{quantity.name} is {'one value a batch' if form == BATCH else 'a sum and a weight'}")
@@ -79,13 +77,14 @@ def examine(
     reasons += found
     if loop.input_gradients:
         reasons.append("gradients by the inputs")
-    if loop.gradient_norm:
-        reasons.append("gradients by the weights")
     loop = replace(loop, still=still)
     if not reasons and not whole and samples_in(sample[0]) * len(sample) > 1:
         reasons += _independence(loop, sample, points)
     if not reasons and (found_reason := _handed_over(loop, sample[0], points[-1])):
         reasons.append(found_reason)
+    if loop.gradient_norm:
+        loop = replace(loop, regrouped=not reasons and not whole)
+        reasons.append("gradients by the weights")
     return replace(loop, random=random if random_numbers else None, reasons=tuple(dict.fromkeys(reasons)))
 
 

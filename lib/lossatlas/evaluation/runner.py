@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from lossatlas import vectors
+from lossatlas.evaluation.metrics import complete, measure
 from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.sweep import Profile, Sweep
 from lossatlas.vectors import Params
@@ -74,18 +75,16 @@ class Runner:
         """Return what the transforms need in one pass."""
         return {name: tensor for hooks in self.hooks for name, tensor in hooks.own(coefficients).items()}
 
-    def one_pass(self, moved: Params, shared: Params, inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sums of loss and correct predictions over a chunk of data at one point."""
+    def one_pass(self, moved: Params, shared: Params, inputs, targets: Tensor) -> Tensor:
+        """Return what is measured over a chunk of data at one point: numerators, and weights of their own."""
         with torch.autocast(targets.device.type, self.sweep.half, enabled=self.sweep.half is not None):
             outputs = functional_call(self.model, {**moved, **shared}, (inputs,))
-        losses, correct = self.sweep.score(outputs if self.sweep.half is None else outputs.float(), targets)
-        correct = losses.new_full((), float("nan")) if correct is None else correct.double().sum()
-        return losses.double().sum(), correct
+        return measure(self.sweep.quantities, outputs if self.sweep.half is None else outputs.float(), targets)
 
-    def run(self, coefficients: Tensor, advance=lambda n: None) -> tuple[Tensor, Tensor]:
-        """Return sums of loss and correct predictions over the chunk at points (n, d): two float64 tensors (n,)."""
+    def run(self, coefficients: Tensor, advance=lambda n: None) -> Tensor:
+        """Return numerators and weights of all quantities over the chunk at points (n, d): float64 (2q, n)."""
 
-        def at(moved: Params, shared: Params, inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+        def at(moved: Params, shared: Params, inputs, targets: Tensor) -> Tensor:
             return self.one_pass(moved, shared, inputs, targets)  # tracing takes no methods
 
         batched = self.strategy.points > 1
@@ -93,7 +92,9 @@ class Runner:
         common = 0 if batched else coefficients.shape[1] - 1
         # Filled in place: small results kept one by one would lie between the large tensors of the passes, which
         # can then not be used again, and the process would grow by one of them at every point.
-        losses, corrects = coefficients.new_empty((2, len(coefficients)), dtype=torch.float64)
+        quantities = self.sweep.quantities
+        rows_measured = len(quantities) + sum(quantity.paired for quantity in quantities)
+        found = coefficients.new_empty((len(coefficients), rows_measured), dtype=torch.float64)
         done = 0
         for row in rows(coefficients, common):
             shared = self.shared(row[0, :common])
@@ -104,11 +105,10 @@ class Runner:
                 else:  # neighbours differ in the last coefficient alone
                     vector, own = torch.addcmul(fixed, self.steps[-1], group[0, -1]), group[0, common:]
                 arguments = self.tensors(vector) | self.own(own), shared, self.inputs, self.targets
-                loss, correct = self.program(one_pass, arguments, len(group))(*arguments)
-                losses[done : done + len(group)], corrects[done : done + len(group)] = loss, correct
+                found[done : done + len(group)] = self.program(one_pass, arguments, len(group))(*arguments)
                 done += len(group)
                 advance(len(group) * len(self.targets))
-        return losses, corrects
+        return complete(quantities, found.t(), len(self.targets))
 
     def program(self, one_pass: Callable, arguments: tuple, points: int) -> Callable:
         """Return what runs a pass: the pass itself, or for whole passes what the last transform builds from it."""

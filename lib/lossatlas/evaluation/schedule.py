@@ -61,7 +61,15 @@ class Work:
 
     @property
     def samples(self) -> int:
+        """The number of samples of all the data."""
         return sum(map(samples_in, self.blocks))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the quantities, the loss first."""
+        if self.plain is not None:
+            return self.plain.names
+        return [quantity.name for quantity in self.sweep.quantities]
 
     def on(self, device: torch.device) -> Work:
         """The same work with the network and its directions moved to a device; blocks move when their turn comes."""
@@ -150,15 +158,6 @@ def tuned_loop(work: Work, coefficients: Tensor) -> tuple[LoopRunner, float]:
     return LoopRunner(Strategy(samples_in(batch))), seconds
 
 
-def two_rows(sums: Tensor, work: Work) -> Tensor:
-    """Return the sums of loss and of correct predictions out of those of all quantities."""
-    assert work.plain is not None
-    names = [quantity.name for quantity in work.plain.quantities]
-    values = sums[: len(sums) // 2] / sums[len(sums) // 2 :] * work.samples
-    right = values[names.index("accuracy")] if "accuracy" in names else torch.full_like(values[0], float("nan"))
-    return torch.stack([values[0], right])
-
-
 def measurable(strategy: Strategy) -> bool:
     """Return whether the memory of a strategy's passes was measured before they were tried."""
     return all(transform.measurable for transform in strategy.transforms)
@@ -180,15 +179,14 @@ def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> AnyRunner
 def sums(
     work: Work, runner: AnyRunner, coefficients: Tensor, advance: Callable[[int], object] = lambda n: None
 ) -> Tensor:
-    """Sums of loss and of correct predictions over all the data at points (n, d): float64 (2, n).
+    """Return numerators and weights of all quantities over all the data at points (n, d): float64 (2q, n).
 
-    ``correct`` is NaN where nothing can be right or wrong; ``advance(k)`` is called after every k sample
-    evaluations. The bits at a point do not depend on the others in its chunk, as long as chunks begin where
-    :func:`chunks` lets them.
+    ``advance(k)`` is called after every k sample evaluations. The bits at a point do not depend on the others in its
+    chunk, as long as chunks begin where :func:`chunks` lets them.
     """
     if work.plain is not None or isinstance(runner, LoopRunner):
         assert work.plain is not None
-        return two_rows(work.plain.sums(coefficients, work.blocks, advance), work)
+        return work.plain.sums(coefficients, work.blocks, advance)
     with torch.no_grad():
         if work.batch_norm != "recalibrate":
             return over_data(work, runner, coefficients, advance)
@@ -201,13 +199,12 @@ def sums(
 
 def over_data(work: Work, runner: Runner, coefficients: Tensor, advance: Callable[[int], object]) -> Tensor:
     """The sums with the runner's model as it is."""
-    total = torch.zeros((2, len(coefficients)), dtype=torch.float64, device=coefficients.device)
+    shape = 2 * len(work.names), len(coefficients)
+    total = torch.zeros(shape, dtype=torch.float64, device=coefficients.device)
     for block in work.blocks:
         for inputs, targets in split(move(block, coefficients.device), runner.strategy.samples):
             runner.prepare(inputs, targets)
-            loss, correct = runner.run(coefficients, advance)
-            total[0] += loss
-            total[1] += correct
+            total += runner.run(coefficients, advance)
     return total
 
 

@@ -19,7 +19,7 @@ from lossatlas._progress import bar as progress_bar
 from lossatlas.directions.subspaces import Subspace
 from lossatlas.evaluation import arguments, batches, identity, module_state, plain_loop, preparation
 from lossatlas.evaluation import journal as resuming
-from lossatlas.evaluation.adaptive_schedule import run_adaptively
+from lossatlas.evaluation.adaptive_schedule import mean_values, run_adaptively
 from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, use_batch_statistics
 from lossatlas.evaluation.batches import Batch
 from lossatlas.evaluation.devices import pick_device, provenance
@@ -33,6 +33,7 @@ from lossatlas.evaluation.sweep import Sweep
 from lossatlas.networks import losses
 
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
+GRADIENT_SAMPLES = 512  # in one batch, if gradients are computed and samples may be regrouped
 METHODS = {"grid": run, "adaptive": run_adaptively}
 BATCHES_SAID = {"running": "", "batch": ", batches as given", "recalibrate": ", statistics estimated at every point"}
 
@@ -238,7 +239,9 @@ def _prepared(
     loop = examine(loop, given, tried, random, whole=batch_norm != "running")
     if batch_norm != "running":
         check_batches(loop, given)
-    sweep = Sweep(loop.model, loop.origin, loop.directions, preparation.make_score(loop), loop.half)
+    sweep = Sweep(loop.model, loop.origin, loop.directions, loop.quantities, loop.half)
+    if loop.regrouped:
+        given = list(batches.blocks(_consumed(given), GRADIENT_SAMPLES))
     if loop.reasons:
         return Work(sweep, given, batch_norm, memory, plain=loop)
     if batch_norm == "running":
@@ -258,16 +261,20 @@ def _strategy(found: Outcome, work: Work) -> str:
     if work.plain is None:
         return f"{found.strategy}{BATCHES_SAID[work.batch_norm]}"
     statistics = BATCHES_SAID["recalibrate"] if work.batch_norm == "recalibrate" else ""
+    if work.plain.regrouped:
+        return f"{found.strategy} ({'; '.join(work.plain.reasons)})"
     return f"loop, batches as given ({'; '.join(work.plain.reasons)}){statistics}"
 
 
 def _dataset(found: Outcome, work: Work, plane: Subspace, grid: Mapping[str, np.ndarray], attrs: dict) -> xr.Dataset:
     """Return the surface as a labelled Dataset."""
     dims, shape = tuple(grid), [len(values) for values in grid.values()]
-    mean, accuracy = found.sums / work.samples
-    variables: dict[str, tuple] = {"loss": (dims, mean[:-1].reshape(shape))}
-    if not np.isnan(accuracy).all():
-        variables["accuracy"] = (dims, accuracy[:-1].reshape(shape), {"units": "share of samples"})
+    values = dict(zip(work.names, mean_values(found.sums), strict=True))
+    described = {quantity.name: quantity.attrs for quantity in work.sweep.quantities}
+    variables: dict[str, tuple] = {
+        name: (dims, row[:-1].reshape(shape), dict(described.get(name, {}))) for name, row in values.items()
+    }
+    mean = values["loss"]
     if found.evaluated is not None:
         variables["evaluated"] = (dims, found.evaluated[:-1].reshape(shape))
     coords = {axis.name: (axis.name, grid[axis.name], {"units": axis.units}) for axis in plane.axes}

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from lossatlas import vectors
 from lossatlas.evaluation.batches import count
-from lossatlas.networks.losses import Score
+from lossatlas.evaluation.metrics import Quantity
 from lossatlas.vectors import Params
 
 AFFINE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -20,7 +20,7 @@ AFFINE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 @dataclass(frozen=True)
 class Sweep:
-    """A network whose tensors move: ``model`` at ``origin + Σ cᵢ·directionᵢ``, judged by ``score``.
+    """A network whose tensors move: ``model`` at ``origin + Σ cᵢ·directionᵢ``, measured by ``quantities``.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ class Sweep:
         Values by name. A name may be that of a parameter or of a buffer.
     directions : tuple of dicts of tensors
         The same names and shapes as ``origin``.
-    score : callable
-        ``(outputs, targets) -> (losses (N,), correct (N,) or None)``.
+    quantities : tuple of Quantity
+        What is added up over the samples, the loss first.
     half : dtype, optional
         The lower precision that products are computed in (``torch.autocast``).
     """
@@ -39,7 +39,7 @@ class Sweep:
     model: nn.Module
     origin: Params
     directions: tuple[Params, ...]
-    score: Score
+    quantities: tuple[Quantity, ...]
     half: torch.dtype | None = None
 
     def cast(self, dtype: torch.dtype) -> Sweep:

@@ -42,8 +42,8 @@ class ThreadedRunner:
             runner.prepare(*part)
             self.busy.append(runner)
 
-    def run(self, coefficients: Tensor, advance=lambda n: None) -> tuple[Tensor, Tensor]:
-        """Sums of loss and correct predictions over the chunk at points (n, d): two float64 tensors (n,)."""
+    def run(self, coefficients: Tensor, advance=lambda n: None) -> Tensor:
+        """Return numerators and weights of all quantities over the chunk at points (n, d): float64 (2q, n)."""
         self.share_program(coefficients)
         stopped, one_at_a_time, before = Event(), Lock(), torch.get_num_threads()
 
@@ -55,11 +55,11 @@ class ThreadedRunner:
 
         found = [self.pool.submit(torch.no_grad()(runner.run), coefficients, step) for runner in self.busy]
         try:
-            losses, corrects = zip(*(future.result() for future in found), strict=True)
+            parts = [future.result() for future in found]
         finally:  # Ctrl-C comes here too
             stopped.set()
             torch.set_num_threads(before)  # threads that anyone starts from now on begin with it
-        return sum(losses), sum(corrects)
+        return torch.stack(parts).sum(0)
 
     def share_program(self, coefficients: Tensor) -> None:
         """Build the program for whole passes in this thread, once for all runners."""
