@@ -219,7 +219,7 @@ def test_one_slider_walks_all_paths_by_their_epochs(browser: Browser, address: s
             slider.fill(value)
             settle(seen)
             assert seen.page.locator(".la-walk output").text_content() == f"epoch {value}"
-            expected = [row[0].track.points[one, :2], row[1].track.points[other, :2]]
+            expected = [row[0].path.points[one, :2], row[1].path.points[other, :2]]
             np.testing.assert_allclose(seen.page.evaluate(balls), expected, atol=1e-3)
 
 

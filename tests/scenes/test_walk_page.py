@@ -28,7 +28,7 @@ def path() -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def walked() -> scenes.Scene:
-    return scenes.scene(surface(2), path=path(), title="Walked", resolution=31)
+    return scenes.scene(surface(2), height="linear", path=path(), title="Walked", resolution=31)
 
 
 @pytest.fixture(scope="module")
