@@ -11,16 +11,21 @@ export NAME TITLE CHAPTER PARAMS PROFILE JOBS TORCH_BACKEND
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve screenshots measure chapter new-chapter reproduce verify bench lint clean
+.PHONY: help data book test serve screenshots measure chapter new-chapter reproduce verify bench lint clean
 .PHONY: environment test-environment bench-environment
 
 help:  ## List these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 13
 
+data: environment  ## Fetch the datasets of the chapters into data/raw/, from mirrors too
+	@$(VENV)/bin/python data/fetch.py
+
 book: environment  ## Execute what changed and build the site in _build/html/ (JOBS=2, TORCH_BACKEND=cpu)
+	@$(VENV)/bin/python data/fetch.py
 	@$(RUN) build
 
 test: test-environment  ## Run every test, those in a browser and the examples in docstrings too
+	@$(VENV)/bin/python data/fetch.py
 	@$(RUN) browser
 	@$(RUN) build
 	@MPLBACKEND=Agg $(VENV)/bin/python -m pytest --doctest-modules lib/lossatlas tests
@@ -35,15 +40,18 @@ measure: test-environment  ## Every page of the built site: how heavy it is, how
 	@$(RUN) measure
 
 chapter: environment  ## Execute one chapter otherwise: NAME=depth PARAMS="grid_points=21 seeds=2" (or PROFILE=small)
+	@$(VENV)/bin/python data/fetch.py
 	@$(RUN) chapter "$$NAME" --params "$$PARAMS" --profile "$$PROFILE"
 
 new-chapter: environment  ## Write the skeleton of a chapter: NAME=weight_decay (TITLE="Weight decay")
 	@$(RUN) new-chapter "$$NAME" --title "$$TITLE"
 
 reproduce: environment  ## Compute CHAPTER=rnn (or all) from nothing, hours, and compare its verdicts; resumes after a kill
+	@$(VENV)/bin/python data/fetch.py
 	@$(RUN) reproduce "$$CHAPTER" --params "$$PARAMS"
 
 verify: environment  ## Evaluate what CHAPTER=rnn (or all, or today) stores again, repeat a training; FULL=1 leaves nothing out
+	@$(VENV)/bin/python data/fetch.py
 	@$(RUN) verify "$$CHAPTER" $(if $(DAY),--day "$(DAY)") $(if $(FULL),--full)
 
 bench: bench-environment  ## Time evaluate against what a user would do instead, half an hour (WORKLOADS=abcde); keeps the result

