@@ -8,7 +8,15 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits, for people: 0.05, −1.2, 2·10⁻⁶; 12,345 whole; – for NaN."""
+    """Return a number as a person writes it, with at most this many significant digits.
+
+    Large numbers are whole, and NaN is a dash.
+
+    Examples
+    --------
+    >>> number(0.05), number(-1.234), number(2e-6), number(12345.6), number(float("nan"))
+    ('0.05', '−1.23', '2·10⁻⁶', '12,346', '–')
+    """
     if value != value:
         return "–"
     if abs(value) == float("inf"):
@@ -27,11 +35,23 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def listed(items: Sequence[str]) -> str:
-    """The items as a sentence lists them: "a, b and c"."""
+    """Return the items as a sentence lists them.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
     *first, last = items or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def interval_text(mean: float, low: float, high: float) -> str:
-    """A mean with its interval: 0.31 [0.2, 0.42]; without the brackets where there is no interval."""
+    """Return a mean with its interval, without the brackets if there is none.
+
+    Examples
+    --------
+    >>> interval_text(0.31, 0.2, 0.42), interval_text(0.31, float("nan"), float("nan"))
+    ('0.31 [0.2, 0.42]', '0.31')
+    """
     return number(mean) if low != low else f"{number(mean)} [{number(low)}, {number(high)}]"

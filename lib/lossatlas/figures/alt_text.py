@@ -89,11 +89,11 @@ def _shape(surface: xr.Dataset, variable: str, values: np.ndarray) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """Return a share of a grid in percent.
+    """Return a share of a grid in percent, with a space that does not break.
 
     Examples
     --------
-    >>> percent(0.256)
-    '26\\xa0%'
+    >>> percent(0.256).split()
+    ['26', '%']
     """
     return "less than 1\u00a0%" if share < 0.01 else f"{100 * share:.0f}\u00a0%"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatter
 from lossatlas._text import number
 from lossatlas.evidence.statistics import mean_interval
 from lossatlas.figures.colour_scale import Transform
-from lossatlas.figures.theme import QUIET
+from lossatlas.figures.theme import QUIET, root
 
 NEXT_TO_ZERO = 1e-3  # of the smallest value: where a band that reaches zero ends, below a logarithmic axis
 ANY = (-np.inf, np.inf)
@@ -66,7 +66,7 @@ def legend(ax: Axes, seeds: set[int], *, below: bool = False) -> None:
         made = ax.legend(title=title, title_fontsize=10, alignment="left")
         made.get_title().set_color(QUIET)
         if below:
-            figure = ax.get_figure(root=True)
+            figure = root(ax)
             figure.set_figheight(figure.get_figheight() + 0.25 * (entries + bool(title)))
             made.set_loc("upper left")
             made.set_bbox_to_anchor((0, -0.18), ax.transAxes)
@@ -79,7 +79,7 @@ class _PlainLog(LogFormatter):
         return number(value) if super().__call__(value, position) else ""
 
 
-def quiet_grid(ax: Axes, axis: str = "y", *, which: str = "major") -> None:
+def quiet_grid(ax: Axes, axis: Literal["x", "y", "both"] = "y", *, which: Literal["major", "both"] = "major") -> None:
     """Draw lines across an axis of values ("x", "y", "both"), with plain numbers at the ticks of a logarithmic one.
 
     `which`: "major", or "both" for lines and a number at every tick between powers of ten too.

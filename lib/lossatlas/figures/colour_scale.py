@@ -26,7 +26,12 @@ from lossatlas.figures.theme import MAP
 from lossatlas.geometry.grid import grid_values, interpolator
 
 BEYOND = "#a3a3a3"  # of what lies above the scale
-DIGITS = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))  # of round values on a log scale, the most first
+DIGITS: tuple[tuple[float, ...], ...] = (
+    (1, 1.5, 2, 3, 5, 7),
+    (1, 2, 5),
+    (1, 3),
+    (1,),
+)  # of round values on a log scale, the most first
 DECADES = 4  # at most so many lie between the linear part of a symmetric logarithm and the largest value
 LINE = 44  # characters of a line beside a colour bar
 
@@ -120,21 +125,21 @@ class Transform:
         array([ 0.01,  0.1 ,  1.  , 10.  ])
         """
         ends = self.value(low), self.value(high)
-        even = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
+        even = np.asarray(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends))
         slack = 1e-9 * (ends[1] - ends[0])
         even = even[(even >= ends[0] - slack) & (even <= ends[1] + slack)]
         if self.kind == "linear":
             return even
         found = np.empty(0)
         for digits in DIGITS:
-            found = self.heights(self._round_values(ends, digits))
+            found = self.heights(self._round_values(ends, np.array(digits)))
             found = found[(found >= low - 1e-9) & (found <= high + 1e-9)]
             if len(found) <= count:
                 break
         found = found[:: max(1, -(-len(found) // count))]
         return found if len(found) >= 3 else self.heights(even[even > 0] if self.kind == "log" else even)
 
-    def _round_values(self, ends: tuple[float, float], digits: Sequence[float]) -> np.ndarray:
+    def _round_values(self, ends: tuple[float, float], digits: np.ndarray) -> np.ndarray:
         """Return round values around the range, in increasing order; zero and both signs on a symmetric scale."""
         least = ends[0] if self.kind == "log" else self.threshold
         most = max(abs(end) for end in ends)

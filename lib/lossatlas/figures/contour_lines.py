@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -49,9 +50,9 @@ def draw_contour(
     if filled:
         bands = np.linspace(scale.low, scale.high, BANDS + 1)
         extend = "max" if scale.cut_above else "neither"  # what is cut below has the lowest colour
-        fill = {"cmap": scale.colours, "norm": scale.norm, "extend": extend}
+        fill: dict[str, Any] = {"cmap": scale.colours, "norm": scale.norm, "extend": extend}
         ax.contourf(alphas, betas, np.maximum(drawn, scale.low), bands, **fill).set_edgecolor("face")
-        style = {"colors": colours, "linewidths": 0.9, "alpha": 0.8}
+        style: dict[str, Any] = {"colors": colours, "linewidths": 0.9, "alpha": 0.8}
     else:
         style = {"colors": scale.colours(scale.norm(at)), "linewidths": 1.7}
     if len(at) and at[0] < drawn.max() and at[-1] > drawn.min():

@@ -186,7 +186,7 @@ def loss_curves(
                 f"{label}, {name}: {number(middle[0])} after the first epoch, {number(middle[-1])} after the last"
             )
     ax.set(xlabel="epoch", ylabel=ylabel + said)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     quiet_grid(ax)
     legend(ax, seeds, below=legend_below)
     return finish(ax, "Training curves. " + "; ".join(sentences) + ".", title)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -70,10 +71,10 @@ def dots(
     said = set_scale(ax, "x", everything, log=log)
     log = ax.get_xscale() == "log"
     names, sentences = [], []
-    for i, (condition, values) in enumerate(found.items()):
-        values = np.array(values)
+    for i, (condition, numbers) in enumerate(found.items()):
+        values = np.array(numbers)
         finite = values[np.isfinite(values)]
-        mean = mean_interval(values, bounds=known.bounds)
+        mean = mean_interval(numbers, bounds=known.bounds)
         aside = 0.09 * (np.arange(finite.size) % 3 - 1)  # so that equal values can be told apart
         colour = COLOURS[i % len(COLOURS)]
         ax.plot(finite, i + aside, MARKS[i % len(MARKS)], color=colour, ms=6.5, alpha=0.65, mew=0)
@@ -163,7 +164,7 @@ def scatter(
     sentences = []
     for i, (condition, members) in enumerate(found.items()):
         shown = members[:, np.isfinite(members).all(axis=0)]
-        style = {"color": COLOURS[i % len(COLOURS)], "ms": 6.5, "alpha": 0.75, "mew": 0}
+        style: dict[str, Any] = {"color": COLOURS[i % len(COLOURS)], "ms": 6.5, "alpha": 0.75, "mew": 0}
         ax.plot(*shown, MARKS[i % len(MARKS)], label="\n".join(textwrap.wrap(condition, 26)), **style)
         spans = [
             f"{name} {number(values.min())} to {number(values.max())}"
@@ -176,8 +177,8 @@ def scatter(
     quiet_grid(ax, "both", which="both")
     said = f"rank correlation {interval_text(rank.rho, rank.low, rank.high)}, {rank.n} points"
     said += f", {rank.left_out} not finite" if rank.left_out else ""
-    below = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.17), "alignment": "left"}
-    ax.legend(title=said, title_fontsize=10, ncols=2, **below)
+    below = (-0.1, -0.17)
+    ax.legend(title=said, title_fontsize=10, ncols=2, loc="upper left", bbox_to_anchor=below, alignment="left")
     return finish(ax, sentence(f"{names[1]} against {names[0]}; {said}. ") + "; ".join(sentences) + ".", title)
 
 
@@ -282,10 +283,10 @@ def _by_number(values: object) -> dict[str, dict[float, list[float]]]:
                 raise ValueError(
                     f"values has dimensions {values.dims}; expected one with numbers beside condition and seed"
                 )
-            numbers = members[0][members[0].dims[0]].to_numpy()
-            if numbers.dtype.kind not in "fiu":
-                raise ValueError(f"values has {members[0].dims[0]}={numbers.tolist()!r:.60}; expected numbers")
-            found[label] = {float(x): [float(one[i]) for one in members] for i, x in enumerate(numbers)}
+            across = members[0][members[0].dims[0]].to_numpy()
+            if across.dtype.kind not in "fiu":
+                raise ValueError(f"values has {members[0].dims[0]}={across.tolist()!r:.60}; expected numbers")
+            found[label] = {float(x): [float(one[i]) for one in members] for i, x in enumerate(across)}
         return found
     expected = "expected an xarray.DataArray, or by label the values of seeds at one x or more"
     if isinstance(values, xr.Dataset) or not isinstance(values, Mapping):

@@ -24,6 +24,7 @@ from lossatlas.figures.theme import (
     axis_label,
     canvas,
     finish,
+    root,
     styled,
     value_label,
 )
@@ -169,7 +170,7 @@ def path_over_contours(
             share = f"{number(100 * path.attrs[f'explained_variance_{name}'])}%"
             shares.append(f"{share} along {letter}")
             ax.set(**{{"alpha": "xlabel", "beta": "ylabel"}[name]: f"{letter} ({share} of variance)"})
-    ax.get_figure(root=True).draw_without_rendering()  # so that the axes know their place
+    root(ax).draw_without_rendering()  # so that the axes know their place
     draw_path(ax, path, marks=marks)
     alt = f"The training path of {path.sizes['step']} points runs from {end(path, 0)} to {end(path, -1)}."
     if shares:
@@ -234,7 +235,9 @@ def panels(
         if share_scale
         else [ColourScale.over([one], variable=variable, log=log, clip=clip, clim=clim) for one in shown.values()]
     )
-    axes = {tuple((axis_label(s, d), *s[d].values[[0, -1]].tolist()) for d in s[variable].dims) for s in shown.values()}
+    axes = {
+        tuple((axis_label(s, str(d)), *s[d].values[[0, -1]].tolist()) for d in s[variable].dims) for s in shown.values()
+    }
     for i, (ax, (title, surface), scale) in enumerate(zip(grid.flat, shown.items(), scales, strict=False)):
         draw_contour(
             ax, surface, variable=variable, scale=scale, levels=levels, labels=False, resolution=interpolate_to
@@ -256,3 +259,8 @@ def panels(
         scales[0].add_bar(bar, label, note="shared by all panels", shrink=0.95, aspect=15 * rows)
         figure.alt += " All panels share one colour scale."
     return figure
+
+
+def _axes(values: xr.DataArray) -> tuple:
+    """Return the labels and the ends of the axes, which are the same for surfaces on one grid."""
+    return tuple((axis_label(values, str(name)), *values[name].to_numpy()[[0, -1]].tolist()) for name in values.dims)

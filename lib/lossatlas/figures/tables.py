@@ -35,6 +35,7 @@ class Table:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        """Check that every row has a cell for each header."""
         for row in self.rows:
             if len(row) != len(self.headers):
                 raise ValueError(f"rows: {row!r} has {len(row)} cells; expected {len(self.headers)}, one a header")
@@ -75,6 +76,11 @@ def _all(name: str, values: object, kind: type) -> list:
     if wrong := [value for value in values if not isinstance(value, kind)]:
         raise ValueError(f"{name} holds a {type(wrong[0]).__name__}; expected {kind.__name__}s")
     return list(values)
+
+
+def _plain(record: Mapping[str, object]) -> dict[str, Any]:
+    """Return a record as plain values."""
+    return {name: plain(value) for name, value in record.items()}
 
 
 def _size(g: float) -> str:
@@ -154,14 +160,14 @@ def trends_table(trends: Mapping[str, Trend]) -> Table:
         raise ValueError(f"trends is a {type(trends).__name__}; expected a mapping of names to Trends")
     _all("trends", list(trends.values()), Trend)
     adjusted = holm([found.p for found in trends.values()])
-    rows, records = [], []
+    rows, content = [], []
     for (name, found), p in zip(trends.items(), adjusted.tolist(), strict=True):
         left_out = [f"{found.left_out} left out, not finite"] if found.left_out else []
         correlation = interval_text(found.rho, found.low, found.high)
         rows.append((name, correlation, (number(p, 2), f"uncorrected {number(found.p, 2)}"), (str(found.n), *left_out)))
-        records.append(plain({"compared": name, **asdict(found), "p_adjusted": p}))
+        content.append(_plain({"compared": name, **asdict(found), "p_adjusted": p}))
     headers = ("Compared", "Rank correlation [95% interval]", "p (Holm)", "Pairs")
-    return Table(headers, tuple(rows), records, "la-table")
+    return Table(headers, tuple(rows), content, "la-table")
 
 
 def seeds_table(measured: xr.Dataset | Sequence[Mapping], *, measures: Sequence[str] | None = None) -> Table:
@@ -206,6 +212,6 @@ def seeds_table(measured: xr.Dataset | Sequence[Mapping], *, measures: Sequence[
             row = rows.setdefault(condition, [condition, str(len(values))])
             left_out = [f"{len(values) - mean.n} left out, not finite"] if mean.n < len(values) else []
             row.append((interval_text(mean.mean, mean.low, mean.high), *left_out))
-            content.append({"condition": condition, "measure": measure, **plain(asdict(mean))})
+            content.append({"condition": condition, "measure": measure, **_plain(asdict(mean))})
     headers = ("Condition", "Seeds", *(one.label for one in known.values()))
     return Table(headers, tuple(map(tuple, rows.values())), content, "la-seeds")

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -30,7 +31,7 @@ PER_INCH = 100  # CSS pixels for an inch of figure
 SHARP = 2  # pixels of the picture for a CSS pixel
 CASING = [withStroke(linewidth=2.4, foreground="#1a1a1a")]  # so that white is seen on light colours
 
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same picture on every machine
     "font.size": 11,
     "axes.titlesize": 12,
@@ -157,7 +158,8 @@ def png(figure: Figure) -> bytes:
         figure.savefig(buffer, format="png", dpi=PER_INCH * SHARP)
     picture = Image.open(buffer).convert("RGB")
     picture = picture.quantize(256, method=Image.Quantize.MEDIANCUT)
-    palette, corner = picture.getpalette(), 3 * picture.getpixel((0, 0))
+    palette = picture.getpalette() or []
+    corner = 3 * int(np.asarray(picture)[0, 0])
     palette[corner : corner + 3] = [255, 255, 255]
     picture.putpalette(palette)
     picture.save(small, "PNG", optimize=True)
@@ -198,9 +200,17 @@ def finish(ax: Axes, alt: str, title: str | None = None) -> Figure:
     """Return the figure of the axes, with a title, and with this text added to its description."""
     if title:
         ax.set_title(title, loc="left")
-    figure = ax.get_figure(root=True)
+    figure: Any = root(ax)
     text = f"{title}: {alt}" if title else alt
     figure.alt = f"{figure.alt} {text}" if getattr(figure, "alt", "") else text
+    return figure
+
+
+def root(ax: Axes) -> Figure:
+    """Return the figure that holds axes. Raises ValueError if they were removed from it."""
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ValueError("ax belongs to no figure; expected axes of a Matplotlib figure")
     return figure
 
 
@@ -218,8 +228,9 @@ def value_label(surface: xr.Dataset, variable: str) -> str:
     return variable.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
-def axis_label(dataset: xr.Dataset, dimension: str) -> str:
+def axis_label(dataset: xr.Dataset | xr.DataArray, dimension: str) -> str:
     """Return a coordinate's letter with its unit: "α (filter-normalized step)"."""
     letter = LETTERS.get(dimension, dimension)
-    unit = dataset[dimension].attrs.get("units") if dimension in dataset else None
+    known = dataset.variables if isinstance(dataset, xr.Dataset) else dataset.coords
+    unit = dataset[dimension].attrs.get("units") if dimension in known else None
     return f"{letter} ({unit})" if unit else letter

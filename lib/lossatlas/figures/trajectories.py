@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,7 +14,7 @@ from matplotlib.transforms import Bbox
 
 from lossatlas._text import number
 from lossatlas.figures.labelled import check_path, check_whole, titled
-from lossatlas.figures.theme import CASING, LETTERS, PATH, Picture, axis_label, finish, styled
+from lossatlas.figures.theme import CASING, LETTERS, PATH, Picture, axis_label, finish, root, styled
 
 
 @styled
@@ -83,7 +84,7 @@ def draw_path(ax: Axes, path: xr.Dataset, *, marks: int = 0) -> None:
         zorder=5,
     )
     ax.plot(*points.T, ".", color="#1a1a1a", ms=3.2, zorder=6)
-    ends = {"marker": "o", "ms": 8.5, "mec": "#1a1a1a", "mew": 1.7, "ls": "", "zorder": 7}
+    ends: dict[str, Any] = {"marker": "o", "ms": 8.5, "mec": "#1a1a1a", "mew": 1.7, "ls": "", "zorder": 7}
     ax.plot(*points[0], mfc="white", label="start", **ends)
     ax.plot(*points[-1], mfc=PATH, label="end", **ends)
     if not marks:
@@ -132,7 +133,7 @@ def _alignment(side: np.ndarray) -> str:
 
 def _place(ax: Axes, point: np.ndarray, side: np.ndarray, text: str) -> Bbox:
     """Return about the box on screen of a text of 10 points beside a point, to its `side`."""
-    pixel = ax.get_figure(root=True).dpi / 72
+    pixel = root(ax).dpi / 72
     x, y = point + 13 * pixel * side
     width, height = 6.6 * len(text) * pixel, 11 * pixel
     left = x - {"left": 0, "center": width / 2, "right": width}[_alignment(side)]

@@ -35,7 +35,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 def add_templates(app: Sphinx, config: Config) -> None:
     """Let this extension's templates replace those of the theme."""
-    config.templates_path.append(str(TEMPLATES))
+    config.templates_path.insert(0, str(TEMPLATES))
 
 
 def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
