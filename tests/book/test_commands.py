@@ -647,6 +647,7 @@ def test_the_site_is_built_once_and_a_warning_leaves_the_old_one(small_site, cap
     html = site.build(small_site, executed=executed)
     page = (html / "book" / "intro.html").read_text()
     assert "Visualizing the loss landscape" in page and 'class="math' in page
+    assert page.count('<nav aria-label="Front page">') == 1  # around the logo
     assert "intro.html" in (html / "index.html").read_text()
     assert (html / "_static" / viewer.VIEWER).exists()
     capsys.readouterr()
