@@ -96,7 +96,7 @@ def make_sweep(model, plane, quantities, predict=None):
 
 
 def plain_loop(model, plane, data, *, loss, alphas, betas=None):
-    """Loss and accuracy point by point: copy weights, call the model, average. The slow obvious way."""
+    """Loss and accuracy point by point: copy weights and buffers, call the model, average. The slow obvious way."""
     model = copy.deepcopy(model).eval()
     score = make_score(loss)
     points = [(a,) for a in alphas] if betas is None else [(a, b) for a in alphas for b in betas]
@@ -106,6 +106,8 @@ def plain_loop(model, plane, data, *, loss, alphas, betas=None):
             for name, parameter in model.named_parameters():
                 steps = (c * d[name] for c, d in zip(point, plane.directions, strict=True))
                 parameter.copy_(plane.origin[name] + sum(steps))
+            for name, buffer in model.named_buffers():
+                buffer.copy_(plane.buffers_at(*point).get(name, buffer))
             losses, correct = score(model(data[0]), data[1])
             found.append((losses.double().mean().item(), np.nan if correct is None else correct.double().mean().item()))
     shape = (len(alphas),) if betas is None else (len(alphas), len(betas))

@@ -63,8 +63,8 @@ def make_loop(
     ValueError
         If the subspace belongs to another architecture.
     """
+    plane = plane.for_model(network)
     own = dict(network.named_parameters())
-    vectors.check_same_shape(own, plane.origin, what="plane")
     for i, direction in enumerate(plane.directions):
         vectors.check_same_shape(own, direction, what=f"plane: direction {i}")
     buffers = dict(network.named_buffers())
