@@ -1,4 +1,4 @@
-// The gallery's menus: only landscapes of the chosen chapter, dataset and model stay. Without this script all are there.
+// The gallery's menus: only surfaces of the chosen chapter, dataset and model are shown. Without this script all are.
 (() => {
   "use strict";
 
@@ -11,10 +11,10 @@
     const chosen = menus.filter((menu) => menu.value);
     for (const card of cards) card.hidden = !chosen.every((menu) => card.dataset[menu.dataset.filter] === menu.value);
     const left = cards.filter((card) => !card.hidden).length;
-    bar.querySelector("output").textContent = left ? `${left} of ${cards.length} landscapes` : "No landscape is all of this";
+    bar.querySelector("output").textContent = left ? `${left} of ${cards.length} landscapes` : "No landscape matches";
   }
 
   for (const menu of menus) menu.addEventListener("change", filter);
-  window.addEventListener("pageshow", filter); // a browser that comes back may have kept the menus
+  window.addEventListener("pageshow", filter); // a browser that goes back to the page may have kept the choices
   bar.hidden = false;
 })();

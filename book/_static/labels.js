@@ -5,7 +5,7 @@
   const APART = 3; // pixels between two labels
   const rank = ({ className, dataset }) => (className === "la-name" ? 0 : dataset.axis === "z" ? 1 : 2);
 
-  // How far to shift a stretch so that it lies inside another.
+  // How far to shift an interval so that it lies inside another.
   const inside = (low, high, least, most) => Math.max(least - low, 0) + Math.min(most - high, 0);
 
   function tidy(box) {
@@ -16,7 +16,7 @@
     const kept = [];
     for (const { label, rect } of found.sort((a, b) => rank(a.label) - rank(b.label))) {
       const at = [label.style.left, label.style.top].map(parseFloat);
-      const away = at.some((share) => share < 0 || share > 100); // where it belongs is not in the picture
+      const away = at.some((share) => share < 0 || share > 100); // its place is outside the picture
       const x = inside(rect.left, rect.right, edge.left, edge.right);
       const y = inside(rect.top, rect.bottom, edge.top, edge.bottom);
       const [left, right, top, bottom] = [rect.left + x, rect.right + x, rect.top + y, rect.bottom + y];

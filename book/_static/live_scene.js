@@ -189,7 +189,7 @@
     let before = view;
     const focus = () => live.focus({ preventScroll: true });
     live.addEventListener("click", (event) => {
-      focus(); // a finger selects by a tap: it may have come to scroll
+      focus(); // a finger selects by a tap, because a drag may be a scroll
       readAt(event);
     });
     live.addEventListener("pointerdown", (event) => {
@@ -224,7 +224,7 @@
     }
     live.addEventListener("contextmenu", (event) => event.preventDefault());
     live.addEventListener("wheel", (event) => {
-      if (document.activeElement !== live) return; // the page scrolls on
+      if (document.activeElement !== live) return; // the page scrolls
       event.preventDefault();
       zoom(Math.exp(clamp(-event.deltaY, -120, 120) / 500));
     }, { passive: false });

@@ -5,7 +5,7 @@
 
   const VIEWER = new URL("vtk-viewer.js", document.currentScript.src).href;
   const NEAR = "400px 0px"; // how far outside the window a scene starts to load
-  const PATIENCE = 20; // seconds until a scene that does not show is given up
+  const PATIENCE = 20; // seconds until a scene that does not appear counts as failed
   const CONTEXTS = 8; // scenes that are live at once; browsers allow about sixteen, phones eight or more
   const STRIDE = 200; // milliseconds for one step of a path
 
@@ -26,7 +26,7 @@
   }
 
   function canDraw() {
-    // The viewer would open whatever address the page's own carries under these names.
+    // The viewer opens any address that the page's own address carries under these names.
     const address = new URLSearchParams(location.search);
     if (address.has("url") || address.has("fileURL")) return false;
     const context = document.createElement("canvas").getContext("webgl2");
@@ -35,8 +35,8 @@
   }
 
   function unpack(live, data) {
-    if (!data?.startsWith("UEsDB")) throw new Error("no scene data"); // how a zip file begins in base64
-    // The viewer would follow the window's size by itself, down to none; `resize` in live_scene.js does that with more care.
+    if (!data?.startsWith("UEsDB")) throw new Error("no scene data"); // the first letters of a zip file in base64
+    // The viewer follows the window's size, even down to zero; `resize` in live_scene.js does not.
     const listen = window.addEventListener;
     window.addEventListener = (kind, ...rest) => kind === "resize" || listen.call(window, kind, ...rest);
     try {
@@ -47,7 +47,7 @@
     return window.renderWindow;
   }
 
-  // The viewer gives no sign when it is done: the scene is there when every actor has its points.
+  // The viewer does not tell when it is done: a scene is ready when every actor has its points.
   async function shown(renderWindow) {
     for (const end = Date.now() + 1000 * PATIENCE; Date.now() < end; await pause(30)) {
       const renderer = renderWindow.getRenderers().find((one) => one.getActors().length);
@@ -64,14 +64,14 @@
     return element;
   }
 
-  // Scenes that stand beside each other, or one alone: what holds for all of them, and the controls that change it.
+  // Scenes beside each other, or one alone: the state that they share, and the controls that change it.
   function createGroup(figures, bar, number) {
     const abouts = figures.map((figure) => JSON.parse(figure.dataset.about));
     const view = abouts[0].camera;
     const state = { view, last: view, linked: true, scale: abouts[0].scales[0], stretch: 1, at: Infinity, selected: null };
-    const members = new Map(); // of the scenes that have come up
+    const members = new Map(); // the scenes that are ready
     const paths = abouts.flatMap((about) => about.path ?? []);
-    const epochs = paths.every((path) => path.unit === paths[0].unit); // otherwise their steps are counted
+    const epochs = paths.every((path) => path.unit === paths[0].unit); // otherwise the slider counts steps
     const times = (path) => (epochs ? path.values : path.values.map((_, step) => step));
     const group = {
       state,
@@ -131,7 +131,7 @@
       const textOf = (path, step) => (epochs ? path.texts[step] : String(step));
       const names = new Map(paths.flatMap((path) => times(path).map((time, step) => [time, textOf(path, step)])));
       const name = epochs ? paths[0].unit : "step";
-      const calm = window.matchMedia("(prefers-reduced-motion: reduce)"); // then every press is one step
+      const calm = window.matchMedia("(prefers-reduced-motion: reduce)"); // if so, every press is one step
       const word = () => (calm.matches ? "Next" : "Play");
       const button = make("button", { type: "button", textContent: word(), title: "Follow the path from its start" });
       const slider = make("input", { type: "range", min: 0, max: last, value: last });
@@ -183,11 +183,11 @@
     try {
       group.mark(figure, "loading");
       await load(new URL(figure.dataset.src, document.baseURI).href);
-      await load(VIEWER); // last, because the viewer takes over the page unless it is used at once
+      await load(VIEWER); // last: a viewer that is not used at once takes over the page
       box.append(live);
       const [data, readings] = window.laScenes[figure.dataset.scene] ?? [];
       const renderWindow = unpack(live, data);
-      renderWindow.getInteractor().unbindEvents(); // its keys, wheel and touches would act on the whole page
+      renderWindow.getInteractor().unbindEvents(); // its keys, wheel and touches act on the whole page
       live.firstElementChild.removeAttribute("tabindex");
       live.firstElementChild.style.touchAction = "auto";
       const renderer = await shown(renderWindow);
@@ -216,7 +216,7 @@
       }
     }
 
-    // The scenes nearest to the middle of the window are live; when they are too many, the farthest sleep.
+    // The scenes nearest to the middle of the window are live; if there are too many, the farthest sleep.
     function away(figure) {
       const { top, bottom } = figure.getBoundingClientRect();
       return Math.abs((top + bottom) / 2 - window.innerHeight / 2);
@@ -235,7 +235,7 @@
       else await activate(figure, group);
     }
 
-    let queue = Promise.resolve(); // one after the other, because the viewer loads into one shared place
+    let queue = Promise.resolve(); // one after the other: the viewer has one place for what it loads
     function ask(figure) {
       queue = queue.then(() => show(figure)).catch((error) => groups.get(figure).mark(figure, "failed", String(error)));
     }
@@ -248,7 +248,7 @@
       refresh();
     }, { rootMargin: NEAR });
     for (const figure of groups.keys()) observer.observe(figure);
-    let settled = 0; // a scene may come to the middle of the window without entering it
+    let settled = 0; // a scene can reach the middle of the window without entering it
     window.addEventListener("scroll", () => {
       clearTimeout(settled);
       settled = setTimeout(refresh, 150);

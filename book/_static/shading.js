@@ -5,7 +5,7 @@
 
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-  // A number in words, with three digits, as in lossatlas._text.
+  // A number as text, with three digits, as in lossatlas._text.
   function numberText(value) {
     if (!Number.isFinite(value)) return "not finite";
     const [factor, power] = value.toExponential(2).split("e").map(Number);
@@ -19,7 +19,7 @@
     return values.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(values[best] - value) ? i : best), 0);
   }
 
-  // The cell of an axis in which a value lies, and how far in; nothing outside the axis.
+  // The cell of an axis that holds a value, and the value's share of the cell; null outside the axis.
   function locate(axis, value) {
     let [low, high] = [0, axis.length - 1];
     if (!(value >= axis[low] && value <= axis[high])) return null;
@@ -94,7 +94,7 @@
     const colours = surface?.getPointData().getScalars().getData().slice();
     const normals = surface?.getPointData().getNormals().getData().slice();
     const [tube] = of("path").map(mesh);
-    const strips = tube?.getStrips().getData().slice(); // for each strip its number of points, then their numbers
+    const strips = tube?.getStrips().getData().slice(); // for each strip its number of points, then their indices
     const opacity = of("walls")[0].getProperty().getOpacity();
     const [ball] = of("end of the path");
     const [x1, x2, y1, y2, z1, z2] = ball ? mesh(ball).getBounds() : [];
@@ -148,7 +148,7 @@
     function stretch(factor) {
       for (const actor of actors) if (actor !== ball) actor.setScale(1, 1, factor);
     }
-    // The ball at a step (the last one without), and the tube as far as the ball has come.
+    // Put the ball at a step (without steps, at the end), and end the tube there.
     function showPath(step, wanted, factor) {
       if (about.path && strips) {
         const cells = [];
@@ -184,7 +184,7 @@
       return (1 - s) * near + s * far;
     }
     return {
-      // The grid point [i, j] that is first under a line of points, or nothing.
+      // The grid point [i, j] below the first point of a line that passes through the surface, or null.
       under(line, wanted) {
         let before = false; // whether the last point was above the surface
         for (const point of line) {

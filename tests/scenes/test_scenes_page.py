@@ -82,14 +82,14 @@ def test_a_live_scene_is_the_picture_and_can_be_turned_zoomed_and_reset(browser:
         assert seen.page.evaluate(places) != live
         reset()
         assert seen.page.evaluate(places) == live
-        stage = figure.locator(".la-live")
-        stage.focus()
+        live = figure.locator(".la-live")
+        live.focus()
         for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "+", "-"):
             seen.page.keyboard.press(key)
             assert difference(seen.shot(figure), start) > 1, key
             seen.page.keyboard.press("0" if key != "-" else "r")
             assert difference(seen.shot(figure), start) < 0.1, key
-        box = stage.bounding_box()
+        box = live.bounding_box()
         seen.page.mouse.move(box["x"] + 100, box["y"] + 100)
         seen.page.mouse.wheel(0, -300)
         seen.page.wait_for_timeout(300)

@@ -24,7 +24,7 @@ def labels(grid: Grid, frame: Frame) -> list[Label]:
 
 
 def bar_name(name: str, frame: Frame) -> str:
-    """Return the name of the colour bar, with its scale if that is not the one that was asked for."""
+    """Return the name of the colour bar, with its scale if that is not the requested one."""
     if not frame.transform.nonpositive:
         return name
     return f"{name} ({'symmetric log' if frame.scale == 'symlog' else 'linear'} scale)"
