@@ -18,6 +18,7 @@ import xarray as xr
 from safetensors.torch import load, save
 from torch import Tensor
 
+from lossatlas.study import netcdf
 from lossatlas.vectors import Params
 
 TRAILER = re.compile(rb"\nsha256:([0-9a-f]{64})\n")
@@ -62,7 +63,7 @@ def read_dataset(path: Path, *, request: Mapping | None = None) -> xr.Dataset:
             raise DamagedFile("it has no digest: it was not written by the store, or not to its end")
         if hashlib.sha256(content[:-TRAILER_BYTES]).hexdigest().encode() != trailer[1]:
             raise DamagedFile("its content is not what was written (the digest differs)")
-        dataset = xr.load_dataset(path, engine="h5netcdf")
+        dataset = netcdf.load(path, content)
     except DamagedFile:
         raise
     except Exception as error:  # whatever the libraries below make of it
