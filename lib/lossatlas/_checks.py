@@ -6,6 +6,7 @@ NumPy scalars are accepted and turned into Python numbers, so that a request can
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection
 from numbers import Integral, Real
 
@@ -41,12 +42,17 @@ def one_of(value: object, name: str, choices: Collection) -> None:
 
 
 def instance_of(value: object, name: str, kind: type | tuple[type, ...], expected: str) -> None:
-    """Raise TypeError unless ``value`` is an instance of ``kind``; ``expected`` says in words what that is."""
+    """Raise ValueError unless ``value`` is an instance of ``kind``; ``expected`` says in words what that is."""
     if not isinstance(value, kind):
-        raise TypeError(f"{name}={value!r}: expected {expected}")
+        raise ValueError(f"{name}={value!r:.80}: expected {expected}")
 
 
 def set_fields(instance: object, **values: object) -> None:
     """Replace fields of a frozen dataclass, in its ``__post_init__``, by their checked values."""
     for name, value in values.items():
         object.__setattr__(instance, name, value)
+
+
+def path_like(value: object, name: str) -> None:
+    """Raise ValueError unless ``value`` is a path or text."""
+    instance_of(value, name, (str, os.PathLike), "a path")

@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from lossatlas._checks import path_like
+
 PROJECT = Path(__file__).resolve().parents[2]  # the checkout that this package lies in, if it lies in one
 TEMPORARY = re.compile(r"\..+\.([0-9a-f]{6})-(\d+)-[a-z0-9_]{8}(?:\.\w+)?")  # machine and process of the writer
 OLD = 24 * 3600  # seconds after which a temporary file belongs to nobody
@@ -23,6 +25,7 @@ def in_project(path: str | Path) -> Path:
 
     A notebook that is opened in Jupyter runs in its own folder, not in the project's.
     """
+    path_like(path, "path")
     return Path(path) if Path(path).exists() or not (PROJECT / path).exists() else PROJECT / path
 
 

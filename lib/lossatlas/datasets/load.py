@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossatlas._checks import path_like, whole_number
 from lossatlas.datasets.cache import DatasetUnavailable, find_files
 from lossatlas.datasets.formats import decode_cifar, decode_idx, decode_seismic
 
@@ -65,8 +66,10 @@ def load_dataset(name: str, *, sequence_length: int | None = None, root: str | P
     Raises ValueError for an unknown name or a sequence length that does not fit, DatasetUnavailable where no
     source answers.
     """
-    if name not in LOADERS:
+    if not isinstance(name, str) or name not in LOADERS:
         raise ValueError(f"dataset {name!r} is unknown: expected one of {DATASETS}")
+    if root is not None:
+        path_like(root, "root")
     if name != "shakespeare":
         if sequence_length is not None:
             raise ValueError(f"sequence_length={sequence_length!r}: {name} has no sequences, only shakespeare has")
@@ -80,7 +83,10 @@ def fixed_sample(split: Split, n: int | None, *, seed: int = 0) -> Split:
     The same seed gives the same samples, and the first of a larger sample are those of a smaller one. Classes
     are not balanced. Raises ValueError for n < 1.
     """
+    if not isinstance(split, tuple | list) or len(split) != 2:
+        raise ValueError(f"split={split!r:.80}: expected a pair of tensors (inputs, targets)")
     inputs, targets = split
+    seed = whole_number(seed, "seed", least=0)
     if n is None:
         return inputs, targets
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:

@@ -11,6 +11,7 @@ import xarray as xr
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from torch import Tensor, nn
 
+from lossatlas._checks import instance_of, one_of
 from lossatlas.networks.losses import make_score
 
 SCORES = ("loss", "accuracy", "balanced_accuracy", "auc")
@@ -44,7 +45,8 @@ def classification_scores(
     Raises
     ------
     ValueError
-        If ``loss`` is another one, or the model gives more than one prediction a sample.
+        If ``loss`` is another one, the model gives more than one prediction a sample, or an argument is no model or
+        no pair.
 
     Examples
     --------
@@ -54,8 +56,10 @@ def classification_scores(
     >>> list(classification_scores(model, data.test, loss=data.loss).data_vars)
     ['loss', 'accuracy', 'balanced_accuracy', 'auc']
     """
-    if loss not in CLASSIFICATION:
-        raise ValueError(f"loss={loss!r}: expected one of {CLASSIFICATION}")
+    instance_of(model, "model", nn.Module, "a torch.nn.Module")
+    one_of(loss, "loss", CLASSIFICATION)
+    if not isinstance(split, tuple | list) or len(split) != 2:
+        raise ValueError(f"split={split!r:.80}: expected a pair of tensors (inputs, targets)")
     inputs, targets = split
     was_training = model.training
     model.eval()

@@ -166,7 +166,7 @@ def fit(model: nn.Module, data: Dataset, *, recipe: Recipe, seed: int = 0, devic
 
     Raises
     ------
-    TypeError
+    ValueError
         If ``model``, ``data`` or ``recipe`` is something else.
 
     Notes
@@ -184,7 +184,7 @@ def fit(model: nn.Module, data: Dataset, *, recipe: Recipe, seed: int = 0, devic
     """
     instance_of(model, "model", nn.Module, "a torch.nn.Module")
     if missing := [name for name in ("train", "test", "loss") if not hasattr(data, name)]:
-        raise TypeError(f"data={data!r}: expected a lossatlas.Dataset; it has no {missing}")
+        raise ValueError(f"data={data!r:.80}: expected a lossatlas.Dataset; it has no {missing}")
     instance_of(recipe, "recipe", Recipe, "a lossatlas.Recipe")
     seed = whole_number(seed, "seed", least=0)
     model.to(device).train()

@@ -62,9 +62,8 @@ class Condition:
     Raises
     ------
     ValueError
-        If the dataset or the model is unknown or an option is not a plain value.
-    TypeError
-        If ``recipe`` is not a :class:`~lossatlas.Recipe` or the options are not mappings.
+        If the dataset, the model or an option is unknown, an option is not a plain value, or ``recipe`` is not a
+        :class:`~lossatlas.Recipe`.
 
     Examples
     --------
@@ -138,9 +137,11 @@ def condition_of(run: Mapping, label: str = "") -> tuple[Condition, int]:
 
 
 def check_labels(conditions: Sequence[Condition]) -> None:
-    """Raise ValueError if two different conditions have one label."""
+    """Raise ValueError if there are no conditions or two different ones have one label."""
+    if not conditions:
+        raise ValueError("conditions: empty; expected at least one")
     for condition in conditions:
-        instance_of(condition, "conditions", Condition, "a sequence of lossatlas.study.Condition")
+        instance_of(condition, "conditions", Condition, "a lossatlas.study.Condition")
     for label, number in Counter(condition.label for condition in dict.fromkeys(conditions)).items():
         if number > 1:
             raise ValueError(f"conditions: {number} different ones have the label {label!r}; each needs its own")

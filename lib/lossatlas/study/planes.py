@@ -80,7 +80,8 @@ class RandomPlane:
     def __post_init__(self) -> None:
         layers = self.layers
         one_of(self.normalize, "normalize", NORMALIZE)
-        if layers is not None and (isinstance(layers, str) or not all(isinstance(name, str) for name in layers)):
+        names = isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
+        if layers is not None and not names:
             raise ValueError(f"layers={layers!r}: expected a sequence of names, or None for all")
         set_fields(self, seed=whole_number(self.seed, "seed", least=0), scale=real_number(self.scale, "scale", above=0))
         set_fields(self, layers=None if layers is None else tuple(layers))
@@ -242,6 +243,10 @@ class GivenPlane:
     @classmethod
     def of(cls, name: str, delta: Mapping[str, torch.Tensor], eta: Mapping[str, torch.Tensor]) -> GivenPlane:
         """Return the specification of the plane along ``delta`` and ``eta``."""
+        for role, direction in (("delta", delta), ("eta", eta)):
+            tensors = isinstance(direction, Mapping) and all(isinstance(t, torch.Tensor) for t in direction.values())
+            if not tensors:
+                raise ValueError(f"{role}={direction!r:.80}: expected a mapping from names to tensors")
         digest = hashlib.sha256()
         directions = tuple({k: t.detach().cpu().contiguous() for k, t in d.items()} for d in (delta, eta))
         for direction in directions:

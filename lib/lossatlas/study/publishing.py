@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from lossatlas._checks import path_like
 from lossatlas._files import in_project, write_whole
 from lossatlas.evidence import Verdict, from_records, to_records
 
@@ -20,6 +21,7 @@ def published(results: Path | str = "data/results") -> dict[str, list[Verdict]]:
     >>> published("a folder without chapters")
     {}
     """
+    path_like(results, "results")
     paths = sorted(in_project(results).glob(f"*/{CLAIMS}"))
     return {path.parent.name: from_records(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
 
@@ -32,6 +34,7 @@ def answers(results: Path | str = "data/results") -> dict[str, str]:
     >>> answers("a folder without chapters")
     {}
     """
+    path_like(results, "results")
     paths = sorted(in_project(results).glob(f"*/{ANSWER}"))
     return {path.parent.name: path.read_text(encoding="utf-8").strip() for path in paths}
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from torch import nn
 
-from lossatlas._checks import instance_of, one_of
+from lossatlas._checks import instance_of, one_of, path_like
 from lossatlas._files import in_project
 from lossatlas._progress import bar as progress_bar
 from lossatlas.datasets.load import fixed_sample
@@ -59,6 +59,8 @@ class Study:
     def __post_init__(self) -> None:
         if not isinstance(self.chapter, str) or not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*", self.chapter):
             raise ValueError(f"chapter={self.chapter!r}: expected letters, digits and . _ + - only, no path")
+        path_like(self.results, "results")
+        instance_of(self.kept_seeds, "kept_seeds", Sequence, "a sequence of seeds")
 
     @cached_property
     def store(self) -> Store:

@@ -15,6 +15,7 @@ import xarray as xr
 from torch import nn
 
 from lossatlas import vectors
+from lossatlas._checks import one_of
 from lossatlas.datasets.load import fixed_sample
 from lossatlas.directions import dot_products, effective_dimensions, normalize_direction, project
 from lossatlas.evaluation.surface import pick_device, provenance
@@ -34,6 +35,7 @@ def slice_around(path: xr.Dataset, directions: str, *, margin: float = 0.25, **o
 
     ``directions`` is one of ``PATH_PLANES``; ``options`` are those of :class:`~lossatlas.study.Slice`.
     """
+    one_of(directions, "directions", PATH_PLANES)
     seen = path.sel(plane=directions)
     alpha, beta = (_wider(seen[name].to_numpy(), margin) for name in ("alpha", "beta"))
     return Slice(PathPlane(directions, int(path.attrs["plane_seed"])), alpha=alpha, beta=beta, **options)
