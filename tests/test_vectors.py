@@ -50,3 +50,31 @@ def test_the_first_difference_is_named(pair):
         vectors.check_same_shape(a, {"w": b["w"], "b": b["b"]}, what="other")
     with pytest.raises(ValueError, match="'extra' that is not expected"):
         vectors.check_same_shape(a, {**b, "extra": b["w"]}, what="other")
+
+
+def test_complex_parameters_are_pairs_of_real_ones(pair):
+    torch.manual_seed(1)
+    a, b = ({"z": torch.randn(3, 2, dtype=torch.complex64), "w": torch.randn(4)} for _ in range(2))
+    as_real = [{"z": torch.view_as_real(v["z"]), "w": v["w"]} for v in (a, b)]
+    assert vectors.dot(a, b) == pytest.approx(vectors.dot(*as_real))
+    assert vectors.norm(a) == pytest.approx(vectors.norm(as_real[0]))
+    assert torch.equal(vectors.flatten(a), vectors.flatten(as_real[0]))
+    both = vectors.unflatten(torch.stack([vectors.flatten(a), vectors.flatten(b)]), a)
+    assert torch.equal(both["z"], torch.stack([a["z"], b["z"]])) and both["w"].shape == (2, 4)
+    assert torch.equal(vectors.filter_norms(a["z"]), a["z"].abs().square().sum(1, keepdim=True).sqrt())
+
+
+def test_scaled_sums_keep_each_type_and_round_once():
+    torch.manual_seed(2)
+    types = torch.bfloat16, torch.float16, torch.float32, torch.float64, torch.complex64
+    a, b, c = ({str(t): torch.randn(50, dtype=t) for t in types} | {"n": torch.arange(3)} for _ in range(3))
+    found = vectors.add_scaled(a, [b, c], [0.3, -1.7])
+    for dtype in types:
+        wide = torch.complex128 if dtype.is_complex else torch.float64
+        exact = a[str(dtype)].to(wide) + 0.3 * b[str(dtype)].to(wide) - 1.7 * c[str(dtype)].to(wide)
+        assert found[str(dtype)].dtype == dtype
+        error = (found[str(dtype)].to(wide) - exact).abs()
+        largest = sum(t[str(dtype)].to(wide).abs() for t in (a, b, c)) * torch.finfo(dtype).eps * 4
+        rounded = exact.abs() * torch.finfo(dtype).eps * 0.51
+        assert (error <= (rounded + 1e-6 if dtype in types[:2] else largest)).all()
+    assert torch.equal(found["n"], a["n"])

@@ -42,7 +42,8 @@ def line_between(a: Point, b: Point, *, model: nn.Module | None = None) -> Line:
     """Return the line with α = 0 at network ``a`` and α = 1 at network ``b``.
 
     Buffers, such as the running statistics of batch normalization, are interpolated with the weights, so that both
-    ends are exactly the given networks, whichever model the line is evaluated with.
+    ends are exactly the given networks, whichever model the line is evaluated with. Beyond the ends a variance can
+    become negative; the loss is then not a number.
 
     Parameters
     ----------
