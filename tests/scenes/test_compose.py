@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
 
 import html5lib
@@ -25,6 +26,7 @@ from PIL import Image
 from lossatlas import scenes
 from lossatlas.figures import page
 from lossatlas.scenes import renderer
+from lossatlas.scenes.gallery import Card, gallery
 from lossatlas.scenes.parts import LINES
 from lossatlas.scenes.renderer import BOX_HEIGHT, CLIPPED
 from lossatlas_book.site import assets
@@ -639,6 +641,22 @@ def test_rows_of_three_reach_into_the_margin():
         '<div class="la-scenes full-width">' in scenes.compare(some, resolution=9)._repr_html_()
         for some in (two, three)
     ] == [False, True]
+
+
+def test_a_scene_takes_less_than_a_second_and_a_thumbnail_a_third_of_one():
+    """Processor time of the best of three, once everything is imported: the book has dozens of scenes."""
+    rough = surface(lambda a, b: bowl(a, b) + 0.2 * np.random.default_rng(0).random(a.shape), points=51)
+
+    def seconds(make):
+        times = []
+        for _ in range(4):  # the first one imports and compiles
+            start = time.process_time()
+            make()
+            times.append(time.process_time() - start)
+        return min(times[1:])
+
+    assert seconds(lambda: scenes.scene(rough)._repr_mimebundle_()) < 1
+    assert seconds(gallery([Card("Rough", "rough.html", rough)])._repr_mimebundle_) < 0.3
 
 
 # ---- fresh processes
