@@ -79,7 +79,7 @@ def test_the_note_says_when_no_data_could_have_reached_significance():
     assert [v.outcome for v in evidence.judge([strong] * 6)] == ["supported"] * 6
     seven = evidence.judge([strong] * 7)
     assert {v.outcome for v in seven} == {"inconclusive"}
-    assert all("too few seeds for so many claims" in v.note and "0.0079" in v.note for v in seven)
+    assert all("too few seeds for that many claims" in v.note and "0.0079" in v.note for v in seven)
     reachable = evidence.judge([claim("greater", effect_of(0.2))] * 6)
     assert not any("too few seeds" in v.note for v in reachable)
 

@@ -146,7 +146,7 @@ def test_a_measure_of_ones_own_stands_beside_the_registered_ones():
         return share * surface[variable].max(("alpha", "beta"))
 
     own = geometry.Measure(
-        "highest", highest, "the highest loss; larger = higher walls", (0.0, 9.0), geometry.registry.OF_VARIABLE
+        "highest", highest, "the highest loss; larger = higher walls", (0.0, 9.0), geometry.records.OF_VARIABLE
     )
     surface = surface_of(bowl)
     surface.loss.attrs["units"] = "nats"

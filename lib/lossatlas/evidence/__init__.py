@@ -1,17 +1,16 @@
 """Whether a claim holds over training seeds: statistics, verdicts, and their outcomes in words."""
 
 from lossatlas.evidence.claims import SEEDS, Claim, Verdict, claim, judge
+from lossatlas.evidence.correlation import Trend, trend
 from lossatlas.evidence.records import by_condition, from_records, plain, to_records
 from lossatlas.evidence.sentences import changes_in_words, in_words, spread_in_words, trends_in_words
 from lossatlas.evidence.statistics import (
     Effect,
     Mean,
-    Trend,
     VarianceComponents,
     difference,
     holm,
     mean_interval,
-    trend,
     variance_components,
 )
 

@@ -16,7 +16,7 @@ def numbers(name: str, values: object, *, dimensions: int = 1) -> np.ndarray:
     Raises
     ------
     ValueError
-        If they are not real numbers in so many dimensions, or there are none.
+        If they are not real numbers in that many dimensions, or there are none.
 
     Examples
     --------

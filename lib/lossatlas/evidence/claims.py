@@ -221,14 +221,14 @@ def _outcome(claim: Claim, p: float, p_at_best: float, tests: int) -> tuple[str,
         reasons.append("no margin stated, so that sameness cannot be shown")
     if p_at_best >= LEVEL:
         reasons.append(
-            f"too few seeds for so many claims: p cannot fall below {number(effect.smallest_p, 2)}, "
+            f"too few seeds for that many claims: p cannot fall below {number(effect.smallest_p, 2)}, "
             f"corrected {number(p_at_best, 2)}"
         )
     return "inconclusive", reasons
 
 
 def _why_not_found(effect: Effect, p: float, tests: int) -> str:
-    """Why an effect with enough seeds is not found; `p` is corrected for this number of `tests`."""
+    """Return why an effect with enough seeds is not found; `p` is corrected for this number of `tests`."""
     if not effect.excludes_zero:
         if p < LEVEL:
             return f"p is below {LEVEL}, but the interval includes zero"

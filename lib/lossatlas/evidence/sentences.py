@@ -11,7 +11,8 @@ import xarray as xr
 from lossatlas._text import interval_text, listed, number
 from lossatlas.evidence import checks
 from lossatlas.evidence.claims import Verdict, verdicts_of
-from lossatlas.evidence.statistics import LEVEL, Trend, holm, variance_components
+from lossatlas.evidence.correlation import Trend
+from lossatlas.evidence.statistics import LEVEL, holm, variance_components
 from lossatlas.geometry import spoken
 
 

@@ -4,7 +4,8 @@ from lossatlas.geometry.convexity import nonconvex_share
 from lossatlas.geometry.grid import DIMENSIONS, Grid, axis_names, grid_values, interpolate, reduce
 from lossatlas.geometry.interpolation import fill_holes, interpolator
 from lossatlas.geometry.radial import rays, steepest_share
-from lossatlas.geometry.registry import MEASURES, Measure, measures, quantity, spoken
+from lossatlas.geometry.records import Measure
+from lossatlas.geometry.registry import MEASURES, measures, quantity, spoken
 from lossatlas.geometry.rounding import rounding
 from lossatlas.geometry.shape import anisotropy, asymmetry, basin_area, origin_value, roughness, sharpness
 from lossatlas.geometry.stacking import stack

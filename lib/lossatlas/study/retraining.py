@@ -97,8 +97,8 @@ def measured(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, float
     """What is compared between trainings: the final losses, and two measures of the surface."""
     found = {f"final {part} loss": float(history[f"{part}_loss"][-1]) for part in ("train", "test")}
     if surface is not None:
-        found["non-convex share"] = float(geometry.nonconvex_share(surface))
-        found["roughness"] = float(geometry.roughness(surface))
+        measures = geometry.measures(surface, ["nonconvex_share", "roughness"])
+        found |= {geometry.spoken(value): float(value) for value in measures.values()}
     return found
 
 
