@@ -63,11 +63,12 @@ def check(root: Path) -> None:
 
 
 def one_or_all(name: str) -> str:
-    """A chapter's name; empty for all of them."""
+    """Return the name of a chapter, or an empty text for all of them."""
     return "" if name == "all" else name
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     main = argparse.ArgumentParser(prog="python -m lossatlas_book", description=__doc__)
     commands = main.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="execute what changed, build the site")
@@ -136,6 +137,7 @@ def run(args: argparse.Namespace, root: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run a command; return its exit status."""
     args = parser().parse_args(argv)
     try:
         run(args, Path.cwd())

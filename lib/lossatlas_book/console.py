@@ -62,6 +62,7 @@ class Step:
 
     @property
     def elapsed(self) -> float:
+        """The seconds since the step began."""
         return time.monotonic() - self.start
 
     def update(self, detail: str) -> None:
@@ -70,6 +71,7 @@ class Step:
         self.tick()
 
     def tick(self) -> None:
+        """Show the step's line when it is time to."""
         live = sys.stdout.isatty()
         if time.monotonic() - self.shown < (TICK if live else REPORT_EVERY):
             return
@@ -152,7 +154,7 @@ def kept_current(current: Step, text: Callable[[], str]) -> Iterator[None]:
 
 
 def about_left(seconds: float | None) -> str:
-    """The time left as words for a step's line; nothing if it is not known or less than a second."""
+    """Return the time left as words for a step's line; nothing if it is not known or less than a second."""
     return f"about {duration(seconds)} left" if seconds is not None and seconds >= 1 else ""
 
 
@@ -228,7 +230,7 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def tail(log: Path, *, lines: int = TAIL) -> str:
-    """The last lines of a log, indented, without terminal colours, with the log's path under them."""
+    """Return the last lines of a log, indented, without terminal colours, with the log's path under them."""
     text = ANSI.sub("", log.read_text(encoding="utf-8", errors="replace")).strip()
     shown = [f"    {line}" for line in text.splitlines()[-lines:]]
     return "\n".join([*shown, f"    (whole log: {log})"])

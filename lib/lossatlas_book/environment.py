@@ -22,7 +22,7 @@ STAMP = "lossatlas.json"  # inside the environment: what it was last set up for
 
 
 def _wanted(root: Path, extras: set[str], backend: str = "") -> dict:
-    """What an environment must match to be used as it is."""
+    """Return what an environment must match to be used as it is."""
     files = [root / "pyproject.toml", root / "constraints.txt"]
     digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
     return {"root": str(root), "pins": digest, "extras": sorted(extras), "backend": backend}
@@ -47,6 +47,7 @@ class Downloads:
         self.packages = 0
 
     def __call__(self, line: str) -> None:
+        """Read one line, and show how far the downloads are."""
         if found := re.match(r"Installed (\d+) package", line):
             self.packages = int(found[1])
         found = self.line.match(line)
@@ -134,6 +135,7 @@ def _install(root: Path, python: Path, extras: list[str], *, backend: str, curre
 
 
 def main() -> int:
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m lossatlas_book.environment", description=__doc__)
     parser.add_argument("extras", nargs="+", help="the project's extras to install")
     parser.add_argument("--venv", type=Path, default=Path(".venv"))

@@ -25,7 +25,7 @@ PATIENCE = 600.0  # seconds for one attempt at an installation
 
 
 def candidates(playwright: Any) -> Iterator[str]:
-    """Executables that may be a usable browser, best first: LOSSATLAS_BROWSER, Playwright's, the system's."""
+    """Yield executables that may be a usable browser, best first: LOSSATLAS_BROWSER, Playwright's, the system's."""
     named = [os.environ["LOSSATLAS_BROWSER"]] if os.environ.get("LOSSATLAS_BROWSER") else []
     system = [found for name in NAMES if (found := shutil.which(name))]
     applications = [str(Path("/Applications", name)) for name in APPLICATIONS]

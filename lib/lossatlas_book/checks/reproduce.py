@@ -83,7 +83,7 @@ def reproduce(root: Path, name: str, *, params: str) -> None:
 
 
 def compared(published: Path, reproduced: Path, *, names: Sequence[str]) -> list[str]:
-    """The verdicts of chapters as published and as reproduced, claim by claim, and how many are other ones.
+    """Return the verdicts of chapters as published and as reproduced, claim by claim, and how many differ.
 
     Where there are too few seeds for a verdict, the differences are compared instead.
     """

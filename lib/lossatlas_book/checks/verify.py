@@ -23,7 +23,10 @@ TRAINING_SECONDS = 150.0  # a training that took longer is not repeated
 
 
 def chosen(root: Path, name: str, *, day: datetime.date) -> list[str]:
-    """The chapters to verify: the one named, every one with stored surfaces, or "today": the one whose turn it is."""
+    """Return the chapters to verify.
+
+    They are the one named, all that have stored surfaces if none is named, or for "today" the one whose turn it is.
+    """
     results = root / "data" / "results"
     stored = [chapter for chapter in chapters.chapters(root) if any((results / chapter).glob("surface-*.nc"))]
     if name in ("", "today") and not stored:
@@ -100,7 +103,7 @@ def _surfaces(kept: Study, stored: Sequence[Stored], *, current: Step, budget: f
         run.begin(i)
 
         def left(began: float = began, least: float = pace * OVERHEAD * (len(waiting) - i)) -> str:
-            """What is evaluated fits the budget, but each surface takes some time whatever it is given."""
+            """Say the time left: that of the budget, but each surface takes some time whatever it is given."""
             now = time.monotonic()
             return about_left(min(run.seconds() or 0.0, max(deadline - now, least + MORE * (now - began))))
 

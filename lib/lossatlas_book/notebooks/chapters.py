@@ -18,12 +18,12 @@ CHECK = "check_parameters(globals())"
 
 
 def chapters(root: Path) -> dict[str, Path]:
-    """Name and notebook of every chapter, in the order of the table of contents (others last, by name)."""
+    """Return name and notebook of every chapter, in the order of the table of contents (others last, by name)."""
     return chapter_paths(root)
 
 
 def find(root: Path, name: str) -> Path:
-    """The notebook of a chapter; raises Failure with the list of chapters when there is none."""
+    """Return the notebook of a chapter. Raises Failure with the list of chapters if there is none."""
     known = chapters(root)
     if name not in known:
         said = f"unknown chapter {name!r}" if name else "no chapter was named"
@@ -32,7 +32,7 @@ def find(root: Path, name: str) -> Path:
 
 
 def read(path: Path) -> nbformat.NotebookNode:
-    """A notebook from disk; raises Failure when it cannot be read as one."""
+    """Read a notebook from disk. Raises Failure if it cannot be read as one."""
     try:
         return nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.ValidationError) as error:
@@ -40,17 +40,17 @@ def read(path: Path) -> nbformat.NotebookNode:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """What a chapter's notebook says of itself in its metadata."""
+    """Return what a chapter's notebook says of itself in its metadata."""
     return read(path).metadata.get("lossatlas", {})
 
 
 def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
-    """The cells that carry a tag."""
+    """Return the cells that carry a tag."""
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
 def parameters(path: Path) -> dict[str, Parameter]:
-    """The parameters of a chapter, read (not run) from its one cell tagged `parameters`."""
+    """Return the parameters of a chapter, read (not run) from its one cell tagged `parameters`."""
     cells = tagged(read(path), "parameters")
     if len(cells) != 1:
         raise Failure(f"{path}: has {len(cells)} cells tagged 'parameters'; expected exactly one")
@@ -61,7 +61,7 @@ def parameters(path: Path) -> dict[str, Parameter]:
 
 
 def problems(path: Path) -> list[str]:
-    """What keeps a notebook from being committed: outputs, what it does not say of itself, unclear parameters."""
+    """Return what keeps a notebook from being committed: outputs, missing metadata, unclear parameters."""
     notebook = read(path)
     found = [*_about_problems(notebook), *_parameter_problems(path)]
     for number, cell in enumerate(notebook.cells, start=1):

@@ -101,14 +101,17 @@ def _execute(
 
 
 def _reads_from(path: Path, paths: Mapping[str, Path]) -> set[str]:
-    """The other chapters whose results a chapter reads, which therefore go first."""
+    """Return the other chapters whose results a chapter reads, which therefore run first."""
     keep = {name for name, other in paths.items() if name != path.stem and "results" in chapters.parameters(other)}
     folders = [pattern.partition("/")[0] for pattern in chapters.about(path).get("reads", [])]
     return {name for name in keep if any(fnmatch(name, folder) for folder in folders)}
 
 
 def _expected(path: Path, output: Path) -> float:
-    """Seconds that a chapter took last time; without a record, those that compute everything live come first."""
+    """Return the seconds that a chapter took last time.
+
+    Without a record, those that compute everything live are taken to need longest.
+    """
     if seconds := record_of(output).get("seconds"):
         return sum(seconds)
     return UNKNOWN if "results" in chapters.parameters(path) else 2 * UNKNOWN
@@ -127,7 +130,7 @@ def _run(
     running: dict[Future[None], str] = {}
 
     def ready() -> str | None:
-        """The next name that may run now. If all of them wait for each other, the first goes first."""
+        """Return the next name that may run now. If all of them wait for each other, the first runs first."""
         busy = set(running.values())
         if busy & set(alone) or len(busy) >= jobs:
             return None

@@ -128,7 +128,7 @@ def create(root: Path, name: str, *, title: str = "", question: str = "") -> Pat
 
 
 def _with_line(contents: str, page: str) -> str:
-    """A table of contents with one page more, before the findings if it has them, else as the last."""
+    """Return a table of contents with one more page, before the findings if it lists them, else as the last."""
     lines = contents.rstrip("\n").split("\n")
     entry = f"  - file: {page}"
     place = next((number for number, line in enumerate(lines) if line.split()[-1:] == [LAST]), None)

@@ -82,13 +82,13 @@ def run_papermill(
 
 
 def source_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """The cells that were in the chapter before papermill put in its own."""
+    """Return the cells that were in the chapter before papermill added its own."""
     added = {"injected-parameters", "papermill-error-cell-tag"}
     return [cell for cell in notebook.cells if not added & set(cell.metadata.get("tags", []))]
 
 
 def stderr_texts(notebook: nbformat.NotebookNode) -> Iterable[tuple[int, str]]:
-    """Number in the chapter and stderr text of every cell that wrote any."""
+    """Yield the number in the chapter and the stderr text of every cell that wrote any."""
     for number, cell in enumerate(source_cells(notebook), start=1):
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":
@@ -96,7 +96,7 @@ def stderr_texts(notebook: nbformat.NotebookNode) -> Iterable[tuple[int, str]]:
 
 
 def _what_failed(half: Path, log: Path) -> str:
-    """The failing cell, its error and the end of its traceback; the log's tail when no cell has one."""
+    """Return the failing cell, its error and the end of its traceback; the end of the log if no cell has one."""
     cells = source_cells(chapters.read(half)) if half.exists() else []
     for number, cell in enumerate(cells, start=1):
         for output in cell.get("outputs", []):

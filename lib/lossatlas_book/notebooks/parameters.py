@@ -56,7 +56,7 @@ def _checked(value: Any, parameter: Parameter) -> Any:
 
 
 def validate(path: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """Values for a chapter's parameters, checked against its `parameters` cell before anything runs.
+    """Return values for a chapter's parameters, checked against its `parameters` cell before anything runs.
 
     Texts are read as the default's type says: `21`, `0.5`, `true`, `a,b,c` or JSON for lists. Raises Failure for a
     parameter that the chapter does not have, for a value of another type, and for one beyond the parameter's limits.
@@ -75,7 +75,7 @@ def validate(path: Path, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def split(text: str) -> dict[str, str]:
-    """'grid_points=21 seeds=2' as a dict of texts; quotes keep blanks together, as in a shell."""
+    """Return 'grid_points=21 seeds=2' as a dict of texts; quotes keep blanks together, as in a shell."""
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -92,7 +92,7 @@ def split(text: str) -> dict[str, str]:
 
 
 def joined(values: dict[str, Any]) -> str:
-    """Values of parameters as the text that `split` and `validate` read."""
+    """Return values of parameters as the text that `split` and `validate` read."""
 
     def text(value: Any) -> str:
         plain = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
@@ -102,7 +102,7 @@ def joined(values: dict[str, Any]) -> str:
 
 
 def profile(root: Path, name: str) -> dict[str, dict[str, Any]]:
-    """A profile, `book/profiles/<name>.yml`: for each chapter, the checked values of the parameters that it names."""
+    """Return a profile, `book/profiles/<name>.yml`: for each chapter, the checked values that it names."""
     folder = root / "book" / "profiles"
     path = folder / f"{name}.yml"
     known = sorted(file.stem for file in folder.glob("*.yml"))
@@ -119,7 +119,7 @@ def profile(root: Path, name: str) -> dict[str, dict[str, Any]]:
 
 
 def with_results(root: Path, values: dict[str, dict[str, Any]], folder: Path) -> dict[str, dict[str, Any]]:
-    """Values by chapter, with a results folder of their own in those that have one, apart from the published."""
+    """Return values by chapter, with a results folder of their own in those that have one, apart from the published."""
     place = str(folder.relative_to(root) if folder.is_relative_to(root) else folder)
     stores = {name for name in values if "results" in parameters(find(root, name))}
     return {name: {"results": place, **given} if name in stores else given for name, given in values.items()}

@@ -31,6 +31,7 @@ class Progress:
         self.cell = 0
 
     def line(self, text: str) -> None:
+        """Read one line of papermill's log."""
         if found := re.search(r"Executing Cell (\d+)-", text):
             if self.cell in self.remaining.running:
                 self.remaining.finish(self.cell)
@@ -40,6 +41,7 @@ class Progress:
             self.tick()
 
     def tick(self) -> None:
+        """Show how far the chapter is."""
         parts = [f"cell {self.cell} of {self.cells}" if self.cell else "starting", self._bar(), self._left()]
         self.current.update(", ".join(part for part in parts if part))
 

@@ -14,7 +14,7 @@ from . import chapters
 
 
 def digest(files: Iterable[Path], *texts: str) -> str:
-    """SHA-256 of texts, and of files with their names, in the order given."""
+    """Return the SHA-256 of texts, and of files with their names, in the order given."""
     total = hashlib.sha256()
     for text in texts:
         total.update(text.encode() + b"\0")
@@ -25,7 +25,7 @@ def digest(files: Iterable[Path], *texts: str) -> str:
 
 
 def fingerprint(path: Path, root: Path, *, values: dict[str, Any]) -> str:
-    """Fingerprint of what an execution depends on beside stored results: notebook, code, versions, values."""
+    """Return a fingerprint of what an execution depends on beside stored results: notebook, code, versions, values."""
     library = Path(importlib.util.find_spec("lossatlas").origin).parent
     pins = [file for file in [root / "constraints.txt"] if file.exists()]
     files = [path, *sorted(library.rglob("*.py")), *pins]
@@ -33,15 +33,18 @@ def fingerprint(path: Path, root: Path, *, values: dict[str, Any]) -> str:
 
 
 def stored(path: Path, root: Path) -> str:
-    """Fingerprint of the stored results that a chapter reads: its own, `data/results/<chapter>/`, and those
-    that its notebook names as patterns below `data/results/` in its metadata, `{"lossatlas": {"reads": […]}}`."""
+    """Return a fingerprint of the stored results that a chapter reads.
+
+    Those are its own in `data/results/<chapter>/`, and those that its notebook names as patterns below `data/results/`
+    in its metadata, `{"lossatlas": {"reads": […]}}`.
+    """
     reads = chapters.about(path).get("reads", [])
     found = {file for pattern in (f"{path.stem}/**/*", *reads) for file in (root / "data" / "results").glob(pattern)}
     return digest(sorted(file for file in found if file.is_file()))
 
 
 def record_of(output: Path) -> dict:
-    """The record beside an executed notebook; empty when there is none or the notebook was altered."""
+    """Return the record beside an executed notebook; empty if there is none or the notebook was altered."""
     try:
         record = json.loads(output.with_suffix(".json").read_text())
         return record if record["output"] == digest([output]) else {}

@@ -15,7 +15,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def server(html: Path, *, port: int) -> ThreadingHTTPServer:
-    """A server of the site for this machine alone; port 0 takes a free one. Raises Failure if taken."""
+    """Return a server of the site for this machine alone; port 0 takes a free one. Raises Failure if it is taken."""
     try:
         return ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(html)))
     except (OSError, OverflowError) as error:
