@@ -27,7 +27,7 @@ class Attachment:
     content: bytes
 
     def asset(self) -> Bundle:
-        """Return the file as an asset of a bundle (see :mod:`lossatlas.figures.page`)."""
+        """Return the file as an asset of a bundle (see `lossatlas.figures.page`)."""
         return asset(self.content, MEDIA[Path(self.name).suffix], name=self.name, text=self.text)
 
 

@@ -21,7 +21,7 @@ def set_scale(ax: Axes, axis: str, values: np.ndarray, *, log: bool) -> str:
     """Give the axis "x" or "y" the scale of a surface with these values, and return what a reader must know of it.
 
     Values at or below zero have no logarithm: the axis is linear or symmetric-logarithmic then, as colours are (see
-    :mod:`lossatlas.figures.colour_scale`), and the label should say so.
+    `lossatlas.figures.colour_scale`), and the label should say so.
     """
     transform = Transform.of(np.asarray(values, dtype=float), log=log)
     options = {"linthresh": transform.threshold} if transform.kind == "symlog" else {}

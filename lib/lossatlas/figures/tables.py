@@ -46,7 +46,7 @@ class Table:
 
     @property
     def bundle(self) -> Bundle:
-        """The table as plain data (see :mod:`lossatlas.figures.page`)."""
+        """The table as plain data (see `lossatlas.figures.page`)."""
         classes = self.classes or ("",) * len(self.rows)
         rows = [
             {"class": css, "cells": [[cell] if isinstance(cell, str) else list(cell) for cell in row]}

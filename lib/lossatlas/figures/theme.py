@@ -90,7 +90,7 @@ class Picture(Figure):
 class FigureHtml:
     """A figure on a page: its picture at twice the screen's pixels, alternative text, caption and files.
 
-    `bundle` holds all of it as plain data (see :mod:`lossatlas.figures.page`).
+    `bundle` holds all of it as plain data (see `lossatlas.figures.page`).
     """
 
     bundle: Bundle
