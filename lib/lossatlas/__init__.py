@@ -1,7 +1,7 @@
 """Loss landscapes of neural networks: directions, surfaces, and what they mean.
 
 Names are imported when they are first used, so that reading a stored surface does not load PyTorch. Every Dataset of
-a surface has the methods of :class:`lossatlas.accessor.Landscape` under `.landscape`.
+a surface has the methods of `lossatlas.accessor.Landscape` under `.landscape`.
 """
 
 from __future__ import annotations

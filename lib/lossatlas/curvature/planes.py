@@ -35,7 +35,7 @@ def hessian_plane(
     Parameters
     ----------
     model, data, loss, layers, predict, tolerance, seed, device, progress
-        As in :func:`eigenpairs`.
+        As in `eigenpairs`.
     directions : pair of {"largest", "second", "smallest"}
         Whose eigenvectors δ and η are: the largest eigenvalue's, the second largest's or the smallest's.
 

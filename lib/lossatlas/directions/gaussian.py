@@ -131,7 +131,7 @@ def random_plane(
     ==================================  =====================================  ==================================
     ``Linear``, ``Conv*d``,             ``weight``                             ``bias``
     ``ConvTranspose*d``, ``Bilinear``
-    ``Embedding``, ``EmbeddingBag``     ``weight`` (a filter is a token's row)
+    ``Embedding``, ``EmbeddingBag``     ``weight``, a token's row a filter
     ``RNN``, ``LSTM``, ``GRU``, cells   ``weight_ih``, ``weight_hh``,          ``bias_ih``, ``bias_hh``
                                         ``weight_hr``
     ``MultiheadAttention``              ``in_proj_weight`` and the others of   ``in_proj_bias``, ``bias_k``,

@@ -14,7 +14,7 @@ def rounding(values: np.ndarray, precision: str = "float32") -> np.ndarray:
 
     ε is that of the precision in which the network was run. A mean loss below 1 comes from logits of order one or
     larger, which carry an absolute error of a few ε however small the loss made of them; hence the 1. Against
-    float64, float32 losses of ReLU networks with 1 to 14 hidden layers were off by at most 3·ε·max(1, |L|), near
+    float64, float32 losses of ReLU networks with 1 to 14 hidden layers were off by at most `3·ε·max(1, |L|)`, near
     θ* and on walls of 7000; hence the 4.
 
     Parameters

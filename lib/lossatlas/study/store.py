@@ -4,7 +4,7 @@ A request is a JSON document; its hash finds the file. Surfaces and histories ar
 (``<name>-<hash>.nc``), tensors safetensors files (``<name>-<hash>.safetensors``); nothing is pickled.
 Files are written beside their place and then moved there, so that an interrupt leaves the old one whole.
 
-Every file holds its request and a digest of its content. Both are checked on every read (:mod:`lossatlas.study.files`):
+Every file holds its request and a digest of its content. Both are checked on every read (`lossatlas.study.files`):
 a file that does not match is set aside with a warning and computed again.
 """
 
