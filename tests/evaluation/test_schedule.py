@@ -16,7 +16,7 @@ from torch import nn
 
 import lossatlas as la
 from lossatlas import vectors
-from lossatlas.evaluation import choosing
+from lossatlas.evaluation import choosing, runner
 from lossatlas.evaluation.batches import blocks
 from lossatlas.evaluation.kernels import TRANSFORMS, dense
 from lossatlas.evaluation.kernels.onednn import OneDNNLinear
@@ -25,6 +25,7 @@ from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.sweep import Sweep, profile
 from lossatlas.evaluation.threads import make_runner
+from lossatlas.evaluation.weights import WeightsApart
 from networks import DATA, odd_net, plain_loop, slow_request, table_1
 
 
@@ -395,6 +396,50 @@ def test_batching_beats_the_loop_on_a_small_network():
         ours.append(middle - start)
         theirs.append(time.perf_counter() - middle)
     assert min(theirs) / min(ours) > 2, surface.attrs["strategy"]  # 6 or more on a machine with nothing else to do
+
+
+class Centred(nn.Module):
+    """Takes from every sample the mean of its batch: its values depend on how samples are grouped."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.layer(x - x.mean(0))
+
+
+def test_a_strategy_whose_values_depend_on_how_samples_are_grouped_does_not_agree():
+    torch.manual_seed(0)
+    model = Centred()
+    sweep = make_sweep(model, la.random_plane(model), "cross_entropy")
+    data = torch.randn(60, 6), torch.arange(60) % 3
+    loop, points = Runner(sweep, Strategy(60)), torch.rand(5, 2)
+    with torch.no_grad():
+        assert not choosing.agrees(Runner(sweep, Strategy(60)), loop, *data, points)
+        assert choosing.agrees(Runner(sweep, Strategy(60)), loop, *data, points, cut=False)
+        plain = make_sweep(model.layer, la.random_plane(model.layer), "cross_entropy")
+        assert choosing.agrees(Runner(plain, Strategy(60)), Runner(plain, Strategy(60)), *data, points)
+
+
+@pytest.mark.parametrize("points", [1, 4])
+@pytest.mark.parametrize("names", [(), ("cached", "onednn"), ("traced",)])
+def test_weights_held_apart_are_those_in_one_vector(monkeypatch, points, names):
+    if "onednn" in names and (points > 1 or not dense.available(torch.device("cpu"), torch.float32)):
+        pytest.skip("oneDNN takes one point at a time, and not every PyTorch has it")
+    model = odd_net().eval()
+    sweep = make_sweep(model, la.random_plane(model, include_biases=True), "cross_entropy")
+    data = torch.randn(30, 6), torch.arange(30) % 3
+    grid = torch.cartesian_prod(torch.linspace(-1, 1, 3), torch.linspace(-1, 1, 4))
+    found = []
+    for limit in (10**9, 0):
+        monkeypatch.setattr(runner, "ONE_VECTOR", limit)
+        one = Runner(sweep, strategy(30, points, *names), profile(sweep, data[0][:2]))
+        assert isinstance(one.weights, WeightsApart) == (limit == 0)
+        with torch.no_grad():
+            one.prepare(*data)
+            found.append(one.run(grid)[0])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=0)
 
 
 def test_sweep_knows_which_parameters_move():

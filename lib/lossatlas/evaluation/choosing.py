@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lossatlas.evaluation.batches import BLOCK_SAMPLES, take
+from lossatlas.evaluation.batches import BLOCK_SAMPLES, split, take
 from lossatlas.evaluation.kernels import TRANSFORMS
 from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.strategies import Strategy, Transform
@@ -33,9 +33,13 @@ CHECKED = 8  # points at most at which a candidate is compared with the loop
 
 @dataclass(frozen=True)
 class Limits:
-    """What a pass may be: how many samples it may have, and whether a strategy is ``allowed`` at all."""
+    """What a pass may be: how many samples it may have, and whether a strategy is ``allowed`` at all.
+
+    ``whole``: a batch must not be cut, because layers normalize by its statistics.
+    """
 
     sizes: Sequence[int] = PASS_SAMPLES
+    whole: bool = False
     allowed: Callable[[Strategy], bool] = lambda strategy: True
 
 
@@ -63,8 +67,14 @@ def seconds_per_pair(
     return ((prepared - start) / len(points) + seconds / done) / len(targets)
 
 
-def agrees(runner: Runner | ThreadedRunner, reference: Runner, inputs, targets: Tensor, points: Tensor) -> bool:
-    """Return whether a strategy gives the loop's values on a few points; False if it cannot run this model."""
+def agrees(
+    runner: Runner | ThreadedRunner, reference: Runner, inputs, targets: Tensor, points: Tensor, *, cut: bool = True
+) -> bool:
+    """Return whether a strategy gives the loop's values on a few points; False if it cannot run this model.
+
+    The loop takes the same samples in other passes (``cut``), so that a strategy whose values depend on how samples
+    are grouped does not agree.
+    """
     whole = any(transform.whole_passes for transform in runner.strategy.transforms)
     samples = runner.strategy.samples
     if not whole:
@@ -79,8 +89,12 @@ def agrees(runner: Runner | ThreadedRunner, reference: Runner, inputs, targets: 
             losses, *others = runner.run(points)[: len(runner.sweep.quantities), :few]
     except Exception:  # whatever it is, the loop can do without
         return False
-    reference.prepare(inputs, targets)
-    expected, *others_expected = reference.run(points[:few])[: len(runner.sweep.quantities)]
+    quantities, two_thirds = len(runner.sweep.quantities), len(targets) - len(targets) // 3
+    total = losses.new_zeros((quantities, len(losses)))
+    for part in split((inputs, targets), two_thirds) if cut else [(inputs, targets)]:
+        reference.prepare(*part)
+        total += reference.run(points[:few])[:quantities]
+    expected, *others_expected = total
     relative = 0.05 if runner.sweep.half else 1e-10 if points.dtype == torch.float64 else 1e-5
     small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # rounding where losses all but vanish
     counts = zip(others, others_expected, strict=True)  # of right predictions, say: ties flip by rounding
@@ -138,7 +152,8 @@ class Search:
             return False
         try:
             runner = make_runner(self.sweep, strategy, self.profile)
-            if not agrees(runner, self.loop, self.inputs, self.targets, self.scattered):
+            data = self.inputs, self.targets, self.scattered
+            if not agrees(runner, self.loop, *data, cut=not self.limits.whole):
                 return False
             least = max(TRIAL_SHARE * self.expected / 100, TRIAL_SECONDS[0])
             rate = self.timed(runner, min(least, TRIAL_SECONDS[1]))
@@ -188,9 +203,10 @@ def choose(
             search.consider_without(transform)
         else:
             search.consider_with(transform)
+    moving = sum(sweep.origin[name].numel() for name in sweep.moving)
     for size in sizes:
         for floats in PASS_FLOATS:
-            points = min(len(coefficients), floats // (size * seen.activations))
+            points = min(len(coefficients), floats // (size * seen.activations), PASS_FLOATS[-1] // max(1, moving))
             if points > 1:
                 together = tuple(transform for transform in search.best.strategy.transforms if transform.batches)
                 search.consider(samples=size, points=points, transforms=together)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from lossatlas import vectors
 from lossatlas.evaluation.metrics import complete, measure
 from lossatlas.evaluation.strategies import Strategy
-from lossatlas.evaluation.sweep import Profile, Sweep
+from lossatlas.evaluation.sweep import Profile, Sweep, sharing_copy
+from lossatlas.evaluation.weights import ONE_VECTOR, WeightsApart, WeightsInOneVector
 from lossatlas.vectors import Params
 
 
@@ -25,18 +24,14 @@ class Runner:
 
     def __init__(self, sweep: Sweep, strategy: Strategy, profile: Profile | None = None):
         self.sweep, self.strategy = sweep, strategy
-        self.model = copy.deepcopy(sweep.model)
+        self.model = sharing_copy(sweep.model) if strategy.transforms else sweep.model
         seen = profile or Profile()
         self.hooks = [transform.apply(self.model, sweep, seen, strategy) for transform in strategy.transforms]
         self.reads = {name for hooks in self.hooks for name in hooks.reads}
         unread = tuple(f"{name}." for hooks in self.hooks for name in hooks.replaces)
         names = [name for name in sweep.moving if not name.startswith(unread)]
-        nothing = next(iter(sweep.origin.values())).new_zeros(0)
-        self.like = {name: sweep.origin[name] for name in names}
-        self.origin = vectors.flatten(self.like) if names else nothing
-        steps = ({name: direction[name] for name in names} for direction in sweep.directions)
-        flat = [vectors.flatten(step) if names else nothing for step in steps]
-        self.steps = torch.stack(flat).to(self.origin.dtype)  # a direction may be given in another precision
+        small = sum(sweep.origin[name].numel() for name in names) <= ONE_VECTOR
+        self.weights = WeightsInOneVector(sweep, names) if small else WeightsApart(sweep, names)
         self.builds = any(transform.whole_passes for transform in strategy.transforms)
         self.built: Callable | None = None  # the program for whole passes, once it is built
 
@@ -61,11 +56,6 @@ class Runner:
                 handle.remove()
         for hooks in self.hooks:
             hooks.prepare(seen)
-
-    def tensors(self, vector: Tensor) -> Params:
-        """Return the moving tensors out of one vector, or several with a leading dimension."""
-        pieces = vectors.unflatten(vector, self.like)
-        return {name: tensor.to(self.like[name].dtype) for name, tensor in pieces.items()}
 
     def shared(self, coefficients: Tensor) -> Params:
         """Return what the transforms hold ready for all points that begin with these coefficients (k,)."""
@@ -98,13 +88,13 @@ class Runner:
         done = 0
         for row in rows(coefficients, common):
             shared = self.shared(row[0, :common])
-            fixed = None if batched else torch.addmv(self.origin, self.steps[:common].t(), row[0, :common])
+            start = None if batched else self.weights.start(row[0, :common])
             for group in torch.split(row, self.strategy.points):
                 if batched:
-                    vector, own = torch.addmm(self.origin, group, self.steps), group
+                    moved, own = self.weights.at_several(group), group
                 else:  # neighbours differ in the last coefficient alone
-                    vector, own = torch.addcmul(fixed, self.steps[-1], group[0, -1]), group[0, common:]
-                arguments = self.tensors(vector) | self.own(own), shared, self.inputs, self.targets
+                    moved, own = self.weights.at(start, group[0, -1]), group[0, common:]
+                arguments = moved | self.own(own), shared, self.inputs, self.targets
                 found[done : done + len(group)] = self.program(one_pass, arguments, len(group))(*arguments)
                 done += len(group)
                 advance(len(group) * len(self.targets))

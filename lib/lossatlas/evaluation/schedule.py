@@ -108,12 +108,12 @@ def largest(work: Work, device: torch.device) -> Batch:
 def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bound | None]:
     """What passes may be."""
     whole = work.batch_norm != "running"
-    limits = Limits((len(batch[1]),), lambda strategy: strategy.threads == 1) if whole else Limits()
+    limits = Limits((len(batch[1]),), whole, lambda strategy: strategy.threads == 1) if whole else Limits()
     if work.memory is None:
         return limits, None
     estimate = work.batch_norm == "recalibrate"
     bound = Bound(work.sweep, batch, coefficients, work.memory, whole=whole, estimate=estimate)
-    return Limits(bound.sizes(limits.sizes), bound.allowed), bound
+    return Limits(bound.sizes(limits.sizes), whole, bound.allowed), bound
 
 
 def tuned(work: Work, coefficients: Tensor) -> tuple[AnyRunner, float]:

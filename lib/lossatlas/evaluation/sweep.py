@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -51,6 +52,11 @@ class Sweep:
     def moving(self) -> list[str]:
         """Names of the tensors that differ between points."""
         return [name for name in self.origin if any(bool(d[name].any()) for d in self.directions)]
+
+
+def sharing_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of a module that shares its tensors, so that it takes no memory."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from lossatlas.evaluation.batches import split
 from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.strategies import Strategy
-from lossatlas.evaluation.sweep import Profile, Sweep
+from lossatlas.evaluation.sweep import Profile, Sweep, sharing_copy
 
 
 def make_runner(sweep: Sweep, strategy: Strategy, profile: Profile | None = None) -> Runner | ThreadedRunner:
@@ -32,7 +32,8 @@ class ThreadedRunner:
     def __init__(self, sweep: Sweep, strategy: Strategy, profile: Profile | None = None):
         self.sweep, self.strategy = sweep, strategy
         part = replace(strategy, threads=1, samples=math.ceil(strategy.samples / strategy.threads))
-        self.runners = [Runner(sweep, part, profile) for _ in range(strategy.threads)]
+        own = [replace(sweep, model=sharing_copy(sweep.model)) for _ in range(strategy.threads)]
+        self.runners = [Runner(each, part, profile) for each in own]
         self.pool = ThreadPoolExecutor(strategy.threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:

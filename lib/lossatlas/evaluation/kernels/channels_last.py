@@ -31,6 +31,12 @@ class ChannelsLast(Transform):
         return isinstance(inputs, Tensor) and inputs.dim() == 4
 
     def apply(self, model: nn.Module, sweep: Sweep, profile: Profile, strategy: Strategy) -> Hooks:
-        """Change the layout of the model's weights."""
-        model.to(memory_format=torch.channels_last)
+        """Give the model weights of this layout."""
+        laid_out: dict[int, nn.Parameter] = {}  # tied weights stay tied
+        for module in model.modules():
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                if parameter.dim() == 4:
+                    weight = parameter.detach().contiguous(memory_format=torch.channels_last)
+                    own = laid_out.setdefault(id(parameter), nn.Parameter(weight, requires_grad=False))
+                    module.register_parameter(name, own)
         return ChannelsLastHooks()
