@@ -214,3 +214,13 @@ def test_lines_between_networks_of_mixed_types_and_numbers_without_dimensions():
     b.codes.data.add_(1)
     with pytest.raises(ValueError, match=r"model b: parameter 'codes' \(torch.int8\) differs"):
         la.line_between(a, b)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_compiled_and_wrapped_modules_move_as_what_they_hold():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 1, 1), nn.LayerNorm([1, 6, 6]), nn.Flatten(), nn.Linear(36, 1))
+    expected = moved(model)
+    assert expected == {"0.weight", "3.weight"}
+    assert moved(torch.jit.script(model)) == moved(torch.jit.trace(model, torch.randn(2, 3, 6, 6))) == expected
+    assert moved(nn.DataParallel(model)) == {f"module.{name}" for name in expected}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from lossatlas.directions import checks
@@ -20,6 +21,9 @@ WEIGHTED = (
     nn.RNNBase,
     nn.RNNCellBase,
     nn.MultiheadAttention,
+)
+WEIGHTED_NAME = re.compile(
+    r"(Linear|Bilinear|Conv(Transpose)?\dd|Embedding(Bag)?|(RNN|LSTM|GRU)(Cell)?|MultiheadAttention)"
 )
 # Modules that scale and shift what they have normalized.
 NORMALIZING = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
@@ -45,15 +49,32 @@ def _spread(tensor: Tensor) -> int:
     return sum(size > 1 for size in tensor.shape)
 
 
+def _is_weighted(module: nn.Module | None) -> bool:
+    if isinstance(module, torch.jit.ScriptModule):
+        return bool(WEIGHTED_NAME.fullmatch(_class_name(module)))
+    return isinstance(module, WEIGHTED)
+
+
+def _is_normalizing(module: nn.Module | None) -> bool:
+    return isinstance(module, NORMALIZING) or (
+        module is not None and bool(NORMALIZING_NAME.search(_class_name(module)))
+    )
+
+
+def _class_name(module: nn.Module) -> str:
+    """Return the name of a module's class, or that of the class that TorchScript has compiled."""
+    return str(getattr(module, "original_name", type(module).__name__))
+
+
 def _is_weight(own: str, tensor: Tensor, module: nn.Module | None) -> bool:
     """Return whether a parameter is a weight, given the module that owns it (None if that is not known)."""
     if not checks.movable(tensor):
         return False
-    if isinstance(module, NORMALIZING) or (module is not None and NORMALIZING_NAME.search(type(module).__name__)):
+    if _is_normalizing(module):
         return False
-    if isinstance(module, WEIGHTED) and "weight" in own:
+    if _is_weighted(module) and "weight" in own:
         return "bias" not in own
-    if tensor.dim() < 2 or isinstance(module, WEIGHTED):
+    if tensor.dim() < 2 or _is_weighted(module):
         return False
     if _spread(tensor) >= 2 or (module is None and "weight" in own):
         return True
@@ -69,13 +90,12 @@ def weights_in(model: Point) -> list[str]:
     if not isinstance(model, nn.Module):
         return [name for name, tensor in model.items() if _is_weight(owner_of(name)[1], tensor, None)]
     modules = dict(model.named_modules())
-    named = dict(model.named_parameters())
-    return [name for name, tensor in named.items() if _is_weight(*_located(name, tensor, modules))]
-
-
-def _located(name: str, tensor: Tensor, modules: Mapping[str, nn.Module]) -> tuple[str, Tensor, nn.Module | None]:
-    layer, own = owner_of(name)
-    return own, tensor, modules.get(layer)
+    found = []
+    for name, tensor in model.named_parameters():
+        layer, own = owner_of(name)
+        if _is_weight(own, tensor, modules.get(layer)):
+            found.append(name)
+    return found
 
 
 def weight_layers(model: Point) -> list[str]:
