@@ -210,3 +210,11 @@ def test_variance_components_of_degenerate_tables():
     for bad in ([[1, 2]], [[1], [2]], [1, 2]):
         with pytest.raises(ValueError, match="at least 2 of each"):
             evidence.variance_components(bad)
+
+
+def test_a_bound_that_a_value_exceeds_cuts_nothing():
+    below = [-3.0, -1.0, 0.5]
+    assert evidence.mean_interval(below, bounds=(0, np.inf)) == evidence.mean_interval(below)
+    above = [0.9, 0.95, 1.2]
+    free, cut = evidence.mean_interval(above), evidence.mean_interval(above, bounds=(0.6, 1.0))
+    assert (cut.low, cut.high) == (max(free.low, 0.6), free.high)

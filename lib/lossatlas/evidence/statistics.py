@@ -81,7 +81,8 @@ def mean_interval(values: Sequence[float] | xr.DataArray, *, bounds: tuple[float
         One value a seed; those that are not finite are left out.
     bounds
         The least and the largest value that the mean can have. The interval is cut there: what lies beyond cannot
-        be the mean, so that the interval covers no less.
+        be the mean, so that the interval covers no less. A bound that a value exceeds (a likelihood below zero among
+        losses, say) is no bound, and cuts nothing.
 
     Returns
     -------
@@ -104,7 +105,9 @@ def mean_interval(values: Sequence[float] | xr.DataArray, *, bounds: tuple[float
     n = len(finite)
     mean = float(finite.mean()) if n else float("nan")
     half = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * finite.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return Mean(mean, float(np.maximum(mean - half, bounds[0])), float(np.minimum(mean + half, bounds[1])), n)
+    low = bounds[0] if (finite >= bounds[0]).all() else -np.inf
+    high = bounds[1] if (finite <= bounds[1]).all() else np.inf
+    return Mean(mean, float(np.maximum(mean - half, low)), float(np.minimum(mean + half, high)), n)
 
 
 def _difference_of_means(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
