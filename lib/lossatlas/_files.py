@@ -59,7 +59,7 @@ def remove_left_over(folder: Path) -> None:
 
 
 def _machine() -> str:
-    """A short name for this machine: a process number says nothing about a writer on another one."""
+    """Return a short name for this machine: a process number says nothing about a writer on another one."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
 

@@ -94,6 +94,7 @@ def _read(wanted: Files, folders: list[Path], *, ours: bool) -> dict[str, bytes]
                 continue
             files[file] = wanted.checked(file, path.read_bytes())
         except CorruptFile as error:
+            assert path is not None  # it was read
             kept = f"; kept as {set_aside(path, str(error)).name}" if ours else ""
             reasons.append(f"{error}{kept}")
         except OSError as error:

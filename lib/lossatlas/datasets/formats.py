@@ -8,13 +8,13 @@ import numpy as np
 
 
 def arff_form(contents: bytes) -> bytes:
-    """The data rows of an ARFF file, one a line: copies differ in comments, blanks and line endings."""
+    """Return the data rows of an ARFF file, one a line: copies differ in comments, blanks and line endings."""
     lines = (b"".join(line.split()) for line in contents.splitlines())
     return b"".join(line + b"\n" for line in lines if line and not line.startswith((b"%", b"@")))
 
 
 def cifar_form(image: bytes, labels: list[int]) -> bytes:
-    """A PNG with one image a row (each row a row-major RGB image) in CIFAR-10's binary layout.
+    """Return a PNG with one image a row (each row a row-major RGB image) in CIFAR-10's binary layout.
 
     That is a label byte, then the red, the green and the blue plane, image after image.
     """
@@ -26,7 +26,7 @@ def cifar_form(image: bytes, labels: list[int]) -> bytes:
 
 
 def decode_idx(contents: bytes) -> np.ndarray:
-    """The array of an IDX file of bytes: two zeros, the type 8, the rank, big-endian sizes, the values."""
+    """Return the array of an IDX file of bytes: two zeros, the type 8, the rank, big-endian sizes, the values."""
     if contents[:3] != b"\0\0\x08":
         raise ValueError(f"IDX file starts with {contents[:3]!r}: expected {bytes([0, 0, 8])!r} (unsigned bytes)")
     rank = contents[3]
@@ -61,6 +61,8 @@ def decode_seismic(contents: bytes) -> tuple[np.ndarray, np.ndarray]:
     columns = list(zip(*(line.split(",") for line in contents.decode("ascii").splitlines()), strict=True))
     scaled = []
     for column, scale in zip(columns[:-1], SEISMIC_COLUMNS.values(), strict=True):
-        letters = isinstance(scale, str)
-        scaled.append([scale.index(value) for value in column] if letters else np.array(column, float) / scale)
+        if isinstance(scale, str):
+            scaled.append(np.array([scale.index(value) for value in column], float))
+        else:
+            scaled.append(np.array(column, float) / scale)
     return np.stack(scaled, axis=1).astype(np.float32), np.array(columns[-1], np.float32)[:, None]

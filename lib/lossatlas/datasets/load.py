@@ -46,7 +46,7 @@ class Dataset:
 
 
 def load_dataset(name: str, *, sequence_length: int | None = None, root: str | Path | None = None) -> Dataset:
-    """The dataset of that name (one of ``DATASETS``).
+    """Return the dataset of a name (one of ``DATASETS``).
 
     ==============  ============================  ===================  =================
     name            inputs                        targets              loss
@@ -78,10 +78,21 @@ def load_dataset(name: str, *, sequence_length: int | None = None, root: str | P
 
 
 def fixed_sample(split: Split, n: int | None, *, seed: int = 0) -> Split:
-    """``n`` samples of a split, drawn without replacement; ``None`` or more than there are: the whole split.
+    """Return ``n`` samples of a split, drawn without replacement; for ``None``, or more than it has, the whole split.
 
     The same seed gives the same samples, and the first of a larger sample are those of a smaller one. Classes
-    are not balanced. Raises ValueError for n < 1.
+    are not balanced.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is not a whole number of at least one.
+
+    Examples
+    --------
+    >>> inputs, targets = fixed_sample(load_dataset("digits").test, 5)
+    >>> inputs.shape
+    torch.Size([5, 1, 8, 8])
     """
     if not isinstance(split, tuple | list) or len(split) != 2:
         raise ValueError(f"split={split!r:.80}: expected a pair of tensors (inputs, targets)")
@@ -109,7 +120,8 @@ def standardise(train: Split, test: Split) -> tuple[Split, Split]:
     """Float32 inputs: each column minus the train split's mean, over its (population) deviation."""
     mean, deviation = train[0].mean(0), train[0].std(0, correction=0)
     deviation[deviation == 0] = 1
-    return tuple((((inputs - mean) / deviation).float(), targets) for inputs, targets in (train, test))
+    first, second = ((((inputs - mean) / deviation).float(), targets) for inputs, targets in (train, test))
+    return first, second
 
 
 def windows(characters: np.ndarray, length: int) -> Split:
@@ -119,7 +131,8 @@ def windows(characters: np.ndarray, length: int) -> Split:
         raise ValueError(f"sequence_length={length}: expected less than the {len(characters)} characters of a split")
     used = number * length
     inputs, targets = characters[:used], characters[1 : used + 1]
-    return tuple(torch.from_numpy(part.astype(np.int64).reshape(number, length)) for part in (inputs, targets))
+    first, second = (torch.from_numpy(part.astype(np.int64).reshape(number, length)) for part in (inputs, targets))
+    return first, second
 
 
 def _images(pixels: np.ndarray, labels: np.ndarray) -> Split:

@@ -38,7 +38,7 @@ def _watched() -> bool:
 
 @contextlib.contextmanager
 def _downloading() -> Iterator[None]:
-    """Connections time out, and others' progress bars go where ours go: never into a stored notebook."""
+    """Let connections time out, and send the progress bars of others where ours go: never into a notebook."""
     place = os.environ.get("LOSSATLAS_PROGRESS")
     before = socket.getdefaulttimeout()
     with contextlib.ExitStack() as stack:

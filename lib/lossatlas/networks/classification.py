@@ -70,7 +70,9 @@ def classification_scores(
     if outputs.dim() != 2 or (binary and outputs.shape[1] != 1):
         expected = "(N, 1)" if binary else "(N, C)"
         raise ValueError(f"the model's outputs have shape {tuple(outputs.shape)}; expected {expected}: {loss}")
-    losses, right = (values.numpy() for values in make_score(loss)(outputs, targets))
+    values, correct = make_score(loss)(outputs, targets)
+    assert correct is not None  # both losses are those of classifiers
+    losses, right = values.numpy(), correct.numpy()
     labels = targets.flatten().numpy().astype(int)
     predicted = (outputs[:, 0] > 0 if binary else outputs.argmax(1)).numpy().astype(int)
     with warnings.catch_warnings():
@@ -86,7 +88,7 @@ def classification_scores(
 
 
 def _area(outputs: Tensor, labels: np.ndarray, *, binary: bool) -> float:
-    """The area under the ROC curve, averaged over the classes of the split; NaN if it is not defined."""
+    """Return the area under the ROC curve, averaged over the classes of the split; NaN if it is not defined."""
     present = np.unique(labels)
     if len(present) < 2 or not outputs.isfinite().all():
         return math.nan

@@ -74,6 +74,7 @@ class Recipe:
     checkpoint_every: int | None = None
 
     def __post_init__(self) -> None:
+        """Check the values and turn them into plain numbers."""
         one_of(self.optimizer, "optimizer", OPTIMIZERS)
         checked = {
             "learning_rate": real_number(self.learning_rate, "learning_rate", above=0),
@@ -192,7 +193,7 @@ def fit(model: nn.Module, data: Dataset, *, recipe: Recipe, seed: int = 0, devic
     if inputs.dim() == 4:  # a third faster on a CPU, where pooling dislikes the other layout
         model.to(memory_format=torch.channels_last)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-    test = tuple(part.to(device) for part in data.test)
+    test = data.test[0].to(device), data.test[1].to(device)
     score, optimizer = make_score(data.loss), make_optimizer(model, recipe)
     weights = [p for p in model.parameters() if p.dim() >= 2]
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, recipe.decay)

@@ -80,6 +80,7 @@ class Condition:
     data_options: Mapping = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Check the values and turn them into plain ones."""
         instance_of(self.label, "label", str, "text")
         one_of(self.dataset, "dataset", DATASETS)
         one_of(self.model, "model", MODELS)
@@ -98,6 +99,7 @@ class Condition:
             raise ValueError(f"data_options: {sorted(unknown)} not known to {self.dataset}")
 
     def __hash__(self) -> int:
+        """Return a hash of the label and the request."""
         return hash((self.label, json.dumps(run_request(self, 0), sort_keys=True)))
 
     @property

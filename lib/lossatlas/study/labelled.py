@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -30,7 +30,7 @@ def stack_histories(study: Study, conditions: Sequence[Condition], seeds: Sequen
 
 
 def _one_history(history: xr.Dataset) -> xr.Dataset:
-    """A history without what belongs to one run alone; the seconds become a variable."""
+    """Return a history without what belongs to one run alone; the seconds become a variable."""
     return history.assign(seconds=float(history.attrs["seconds"])).drop_attrs()
 
 
@@ -40,7 +40,7 @@ def measure_slices(
     seeds: Sequence[int],
     slices: Sequence[Slice] | Mapping[str, Slice],
     measures: Iterable[str | geometry.Measure] | None = None,
-    **options: float,
+    **options: Any,
 ) -> xr.Dataset:
     """Return measures of all surfaces over condition, seed, plane and split; see :meth:`Study.measure`."""
     seeds = checked_seeds(seeds)

@@ -78,6 +78,7 @@ class RandomPlane:
     kind: ClassVar[str] = "random"
 
     def __post_init__(self) -> None:
+        """Check the values and turn them into plain ones."""
         layers = self.layers
         one_of(self.normalize, "normalize", NORMALIZE)
         names = isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
@@ -126,6 +127,7 @@ class PathPlane:
     kind: ClassVar[str] = "path"
 
     def __post_init__(self) -> None:
+        """Check the values and turn them into plain ones."""
         one_of(self.directions, "directions", PATH_PLANES)
         set_fields(self, seed=whole_number(self.seed, "seed", least=0))
 
@@ -179,6 +181,7 @@ class PlaneBetween:
     kind: ClassVar[str] = "between runs"
 
     def __post_init__(self) -> None:
+        """Check the values and turn them into plain ones."""
         set_fields(
             self, other=whole_number(self.other, "other", least=0), seed=whole_number(self.seed, "seed", least=0)
         )
@@ -211,8 +214,8 @@ class PlaneBetween:
             second = line_between(model, study.model(elsewhere, self.third))
             eta, changes = second.delta, second.buffer_directions
         description = {"kind": f"plane {self.kind}", "normalize": None, "seed": self.seed}
-        buffers = {"buffers": first.buffers, "buffer_directions": (*first.buffer_directions, *changes)}
-        return Plane(first.origin, first.delta, eta, description, **buffers)
+        both = (*first.buffer_directions, *changes)
+        return Plane(first.origin, first.delta, eta, description, buffers=first.buffers, buffer_directions=both)
 
 
 @dataclass(frozen=True)
@@ -248,12 +251,12 @@ class GivenPlane:
             if not tensors:
                 raise ValueError(f"{role}={direction!r:.80}: expected a mapping from names to tensors")
         digest = hashlib.sha256()
-        directions = tuple({k: t.detach().cpu().contiguous() for k, t in d.items()} for d in (delta, eta))
-        for direction in directions:
+        first, second = ({k: t.detach().cpu().contiguous() for k, t in d.items()} for d in (delta, eta))
+        for direction in (first, second):
             for key, tensor in sorted(direction.items()):
                 digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
                 digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-        return cls(name, digest.hexdigest()[:12], directions)
+        return cls(name, digest.hexdigest()[:12], (first, second))
 
     @property
     def label(self) -> str:

@@ -1,5 +1,7 @@
-"""Whether stored surfaces are what their weights give. Nothing that is stored is changed, not even where it cannot
-be read."""
+"""Evaluate stored surfaces again from their weights and compare.
+
+Nothing that is stored is changed, not even a file that cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ AGREES, DIFFERS = "agrees", "differs"
 
 @dataclass(frozen=True)
 class Stored:
-    """One stored surface, read for what was asked."""
+    """One stored surface and the request that it answers."""
 
     path: Path
     surface: xr.Dataset
@@ -50,7 +52,7 @@ class Stored:
 
     @property
     def seconds(self) -> float:
-        """What it took to compute."""
+        """Seconds that it took to compute."""
         return float(self.surface.attrs["seconds"])
 
     @property
@@ -58,7 +60,8 @@ class Stored:
         """For people: the condition, where the surface was taken, and the end of its key."""
         slice = self.slice
         samples = f"{self.surface.attrs['n_samples']} {slice.split}"
-        extent = [f"±{slice.alpha[1]:g}"] * (slice.alpha == slice.beta and slice.alpha[0] == -slice.alpha[1])
+        low, high = slice.alphas[0], slice.alphas[-1]
+        extent = [f"±{high:g}"] * bool(slice.alpha == slice.beta and low == -high)
         plane = [slice.plane.label] * (slice.plane.label not in self.condition.label)
         parts = [self.condition.label, f"seed {self.seed}", samples, *plane, *extent]
         return f"{', '.join(parts)} ({self.path.stem[-12:]})"
@@ -66,10 +69,11 @@ class Stored:
 
 @dataclass(frozen=True)
 class Check:
-    """A stored surface beside what its weights give now: `points` of `of` were evaluated, `worst` is the largest
-    relative difference (NaN where nothing was compared), `verdict` "agrees", "differs" or why it is not known.
+    """A stored surface beside what its weights give now.
 
-    `rounded` of the points are not compared: rounding decides their values (see :func:`check_surface`).
+    `points` of `of` were evaluated, `worst` is the largest relative difference (NaN if nothing was compared), and
+    `verdict` is "agrees", "differs" or the reason why it is not known. `rounded` of the points are not compared:
+    rounding decides their values (see :func:`check_surface`).
     """
 
     name: str
@@ -99,7 +103,7 @@ def read(path: Path) -> Stored:
 
 
 def compare(stored: xr.Dataset, fresh: xr.Dataset) -> tuple[float, bool]:
-    """The largest relative difference over the variables and the loss at θ*, and whether all values agree.
+    """Return the largest relative difference over the variables and the loss at θ*, and whether all values agree.
 
     A value agrees within `TOLERANCE`, relative to it or to `FLOOR`; what is not finite must be the same. An
     accuracy counts samples: that it differs by one of them is no difference, since rounding decides ties.
@@ -119,13 +123,13 @@ def compare(stored: xr.Dataset, fresh: xr.Dataset) -> tuple[float, bool]:
 
 
 def moved(fresh: xr.Dataset, nearby: Sequence[xr.Dataset]) -> xr.DataArray:
-    """Where the loss of a surface is another one at coordinates that differ in their last digits alone."""
+    """Return where the loss of a surface changes if the coordinates change in their last digits alone."""
     change = np.max([np.abs(one.loss.values - fresh.loss.values) for one in nearby], axis=0)
     return fresh.loss.copy(data=change > ROUNDING * np.maximum(np.abs(fresh.loss.values), FLOOR))
 
 
 def rows_of(points: int, share: float, generator: np.random.Generator) -> np.ndarray:
-    """Places along one side of a grid, in order: such a share of them, drawn without replacement, at least `FEWEST`."""
+    """Return places along one side of a grid, in order: a share drawn without replacement, at least `FEWEST`."""
     number = min(points, max(FEWEST, math.ceil(points * share)))
     return np.sort(generator.permutation(points)[:number])
 
@@ -146,7 +150,7 @@ class _Kept(Study):
 
 @contextlib.contextmanager
 def kept_tensors(study: Study) -> Iterator[Study]:
-    """A study of the weights that a chapter keeps, in a copy, and of nothing else; it raises Missing for others."""
+    """Yield a study of a copy of the weights that a chapter keeps; it raises Missing for others."""
 
     def others(_, names: list[str]) -> list[str]:
         return [name for name in names if not name.endswith(".safetensors")]
@@ -157,7 +161,7 @@ def kept_tensors(study: Study) -> Iterator[Study]:
 
 
 def to_verify(kept: Study, found: Sequence[Stored]) -> list[Stored]:
-    """The stored surfaces whose weights are there, and those whose weights must be.
+    """Return the stored surfaces whose weights exist, and those whose weights must exist.
 
     Pages show surfaces of one seed, on the finest grid of a chapter; what is coarser is only measured, and its
     weights need not be kept.
@@ -208,7 +212,7 @@ def check_surface(kept: Study, stored: Stored, *, share: float = 1.0, seed: int 
 
 
 def stored_surfaces(study: Study) -> tuple[list[Stored], dict[str, str]]:
-    """Every stored surface of a chapter, and why those that are none of this code's are left out, by file name."""
+    """Return every stored surface of a chapter, and why others are left out, by file name."""
     found, left_out = [], {}
     for path in sorted(study.store.root.glob("surface-*.nc")):
         try:

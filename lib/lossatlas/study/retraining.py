@@ -1,4 +1,4 @@
-"""Whether a training gives again what is stored: one training of a chapter repeated, its measures beside the stored."""
+"""Repeat one training of a chapter and compare its measures with the stored ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lossatlas.study.planes import RandomPlane
 from lossatlas.study.reevaluation import AGREES, DIFFERS, SHOWN_SEED, Stored
 from lossatlas.study.study import Study
 
-LEAST_SEEDS = 3  # a spread over seeds needs so many
+LEAST_SEEDS = 3  # that a spread over seeds needs
 LEVEL = 0.99  # of the prediction interval in which a repeated training must lie
 COARSE = 0.01  # of a measure's mean is no difference between trainings, however small the spread
 SURFACE_SECONDS = 20.0  # what the surface of a repeated training may take; it is thinned out for that
@@ -28,8 +28,10 @@ SURFACE_SECONDS = 20.0  # what the surface of a repeated training may take; it i
 
 @dataclass(frozen=True)
 class Repeat:
-    """A measure of a repeated training beside the stored one and those of all `seeds`: it agrees between `low` and
-    `high`, the 99 % prediction interval for one more seed."""
+    """A measure of a repeated training beside the stored one and those of all `seeds`.
+
+    It agrees if it lies between `low` and `high`, the 99 % prediction interval for one more seed.
+    """
 
     measure: str
     stored: float
@@ -40,11 +42,12 @@ class Repeat:
 
     @property
     def verdict(self) -> str:
+        """Whether the repeated training agrees."""
         return AGREES if self.low <= self.repeated <= self.high else DIFFERS
 
 
 def trainings(study: Study) -> list[tuple[Condition, dict[int, xr.Dataset]]]:
-    """Every condition of a chapter with its stored histories by seed, the cheapest to train first."""
+    """Return every condition of a chapter with its stored histories by seed, the cheapest to train first."""
     groups: dict[str, tuple[Condition, dict[int, xr.Dataset]]] = {}
     for path in sorted(study.store.root.glob("history-*.nc")):
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -56,7 +59,7 @@ def trainings(study: Study) -> list[tuple[Condition, dict[int, xr.Dataset]]]:
 
 
 def cheapest(study: Study) -> tuple[Condition, dict[int, xr.Dataset]] | None:
-    """The condition that is cheapest to train, of those with the shown seed and enough others for a spread."""
+    """Return the condition that is cheapest to train among those with the shown seed and enough others."""
     for condition, histories in trainings(study):
         if SHOWN_SEED in histories and len(histories) >= LEAST_SEEDS:
             return condition, histories
@@ -64,22 +67,24 @@ def cheapest(study: Study) -> tuple[Condition, dict[int, xr.Dataset]] | None:
 
 
 def training_seconds(histories: Mapping[int, xr.Dataset]) -> float:
-    """What one training took, the median over its seeds."""
+    """Return the seconds that one training took, the median over its seeds."""
     return float(np.median([history.attrs["seconds"] for history in histories.values()]))
 
 
 def spread(values: Sequence[float], *, least: float = 0.0) -> tuple[float, float]:
-    """The prediction interval for one more value: mean ± t·s·√(1 + 1/n), and at least ± `least`."""
-    values = np.asarray(values)
-    mean, n = float(values.mean()), len(values)
-    wide = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / n)
+    """Return the prediction interval for one more value: mean ± t·s·√(1 + 1/n), and at least ± `least`."""
+    given = np.asarray(values)
+    mean, n = float(given.mean()), len(given)
+    wide = stats.t.ppf((1 + LEVEL) / 2, n - 1) * given.std(ddof=1) * math.sqrt(1 + 1 / n)
     half = max(float(wide), least, COARSE * abs(mean))
     return mean - half, mean + half
 
 
 def first_test_surface(condition: Condition, stored: Sequence[Stored]) -> dict[int, Stored]:
-    """The surfaces of a condition on its first plane through all layers on test data, by seed; empty where
-    the shown seed has none."""
+    """Return the surfaces of a condition on its first plane through all layers on test data, by seed.
+
+    The result is empty if the shown seed has none.
+    """
     own = [s for s in stored if replace(s.condition, label="") == replace(condition, label="")]
     test = []
     for one in own:
@@ -94,7 +99,7 @@ def first_test_surface(condition: Condition, stored: Sequence[Stored]) -> dict[i
 
 
 def measured(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, float]:
-    """What is compared between trainings: the final losses, and two measures of the surface."""
+    """Return what is compared between trainings: the final losses, and two measures of the surface."""
     found = {f"final {part} loss": float(history[f"{part}_loss"][-1]) for part in ("train", "test")}
     if surface is not None:
         measures = geometry.measures(surface, ["nonconvex_share", "roughness"])
@@ -124,7 +129,7 @@ def repeat(
             where = surfaces[SHOWN_SEED].slice
             coordinates = {"alphas": where.alphas[::every], "betas": where.betas[::every]}
             fresh = again.compute_surface(condition, SHOWN_SEED, slice=where, **coordinates)
-    least = {"non-convex share": 2 / fresh.loss.size} if before else {}
+    least = {"non-convex share": 2 / fresh.loss.size} if fresh is not None else {}
     rows = []
     for name, value in measured(history, fresh).items():
         values = [column[name] for column in columns]

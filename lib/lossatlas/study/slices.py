@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,7 @@ class Slice:
     precision: str | None = None
 
     def __post_init__(self) -> None:
+        """Check the values and turn them into plain ones."""
         instance_of(self.plane, "plane", tuple(SPECIFICATIONS.values()), "a plane specification such as RandomPlane()")
         one_of(self.split, "split", SPLITS)
         one_of(self.precision, "precision", PRECISIONS)
@@ -66,12 +68,12 @@ class Slice:
     @property
     def alphas(self) -> np.ndarray:
         """The coordinates along α, (points,)."""
-        return np.linspace(*self.alpha, self.points)  # type: ignore[misc]
+        return np.linspace(*_span(self.alpha, "alpha"), self.points)
 
     @property
     def betas(self) -> np.ndarray:
         """The coordinates along β, (points,)."""
-        return np.linspace(*self.beta, self.points)  # type: ignore[misc]
+        return np.linspace(*_span(self.beta, "beta"), self.points)
 
     def request(self) -> dict:
         """Return the plain JSON document that names it in a stored key."""
@@ -81,7 +83,9 @@ class Slice:
     @classmethod
     def from_request(cls, request: Mapping) -> Slice:
         """Return the slice that a stored key names."""
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in request.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in request.items()
+        }
         return cls(plane_from_request(values.pop("plane")), **values)
 
 

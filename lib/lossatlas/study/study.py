@@ -57,6 +57,7 @@ class Study:
     kept_seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
+        """Check the values."""
         if not isinstance(self.chapter, str) or not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*", self.chapter):
             raise ValueError(f"chapter={self.chapter!r}: expected letters, digits and . _ + - only, no path")
         path_like(self.results, "results")
@@ -117,8 +118,8 @@ class Study:
         seed: int,
         *,
         slice: Slice,
-        alphas: Sequence[float] | None = None,
-        betas: Sequence[float] | None = None,
+        alphas: Sequence[float] | np.ndarray | None = None,
+        betas: Sequence[float] | np.ndarray | None = None,
     ) -> xr.Dataset:
         """Evaluate the same surface now, from the weights, whatever surface is stored.
 
@@ -129,8 +130,8 @@ class Study:
             self.model(condition, seed),
             plane,
             fixed_sample(getattr(data, slice.split), slice.samples),
-            alphas=slice.alphas if alphas is None else alphas,
-            betas=slice.betas if betas is None else betas,
+            alphas=list(slice.alphas if alphas is None else alphas),
+            betas=list(slice.betas if betas is None else betas),
             loss=data.loss,
             device=self.device,
             progress=self.progress,
@@ -285,5 +286,5 @@ def surface_request(condition: Condition, seed: int, slice: Slice) -> dict:
 
 
 def _label(condition: Condition, slice: Slice) -> str:
-    """What people call the condition of a surface: with the kind of the plane, if the plane is not random."""
+    """Return what people call the condition of a surface, with the plane if that is not random."""
     return condition.label if slice.plane.kind == "random" else f"{condition.label}, {slice.plane.label}"

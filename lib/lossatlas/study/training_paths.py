@@ -50,7 +50,7 @@ def _wider(values: np.ndarray, margin: float) -> tuple[float, float]:
 
 
 def losses_at(model: nn.Module, points: Iterable[Params], split, loss: str) -> np.ndarray:
-    """The mean loss on a split with each of these weights."""
+    """Return the mean loss on a split with each of these weights."""
     private, score, found = copy.deepcopy(model), make_score(loss), []
     for point in points:
         private.load_state_dict(point, strict=False)
@@ -61,7 +61,7 @@ def losses_at(model: nn.Module, points: Iterable[Params], split, loss: str) -> n
 def measure(
     study: Study, condition: Condition, seed: int, *, draws: int = 100, plane_seed: int = 0, samples: int | None = 1000
 ) -> xr.Dataset:
-    """The path of one training run, from θ(0) to θ(n) = θ*, in numbers; its recipe must keep checkpoints.
+    """Return the path of one training run from θ(0) to θ(n) = θ* in numbers; its recipe must keep checkpoints.
 
     Over ``step`` (with ``epoch``): ``distance``, the norm of ``θ(i) − θ*``, biases left out as everywhere
     here; ``train_loss`` on a fixed sample; ``differences``, the rows ``θ(i) − θ*`` in an orthonormal ``basis``
@@ -110,7 +110,7 @@ def measure(
 
 
 def _on_planes(study, condition, seed, points, model, split, plane_seed) -> dict:
-    """The variables of :func:`measure` over plane and step."""
+    """Return the variables of :func:`measure` over plane and step."""
     weights = [{**points[-1], **{n: t for n, t in point.items() if t.dim() >= 2}} for point in points]
     columns: dict[str, list] = {}
     for kind in PATH_PLANES:
@@ -127,7 +127,7 @@ def _on_planes(study, condition, seed, points, model, split, plane_seed) -> dict
 
 
 def _on_draws(origin: Params, displacement: Params, matrix: torch.Tensor, draws: int, plane_seed: int) -> dict:
-    """The variables of :func:`measure` over random directions."""
+    """Return the variables of :func:`measure` over random directions."""
     shadows, cosines, normalized = [], [], []
     for _, direction in zip(range(draws), random_units(origin, plane_seed), strict=False):
         weights = {name: direction[name] for name in displacement}
@@ -143,7 +143,7 @@ def _on_draws(origin: Params, displacement: Params, matrix: torch.Tensor, draws:
 
 
 def on_plane(path: xr.Dataset, plane: str) -> xr.Dataset:
-    """A path of :func:`measure` on one plane, for drawing: alpha and beta over step, with epochs.
+    """Return a path of :func:`measure` on one plane, for drawing: alpha and beta over step, with epochs.
 
     The attributes ``explained_variance_alpha`` and ``_beta`` are the shares of the path's variance along δ and
     along η, each by itself.
@@ -155,6 +155,6 @@ def on_plane(path: xr.Dataset, plane: str) -> xr.Dataset:
 
 
 def variance_held(path: xr.Dataset, plane: str) -> float:
-    """The share of a path's variance, the sum of the squared distances from θ*, that lies in a plane."""
+    """Return the share of a path's variance, the sum of the squared distances from θ*, that lies in a plane."""
     squares = path.distance**2
     return float((path.captured.sel(plane=plane) ** 2 * squares).sum() / squares.sum())

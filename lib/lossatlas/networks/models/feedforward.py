@@ -56,13 +56,14 @@ class FeedForward(nn.Module):
         sizes = [positive(size, f"sizes[{i}]") for i, size in enumerate(sizes)]
         if len(sizes) < 2:
             raise ValueError(f"sizes={sizes!r}: expected the number of inputs and at least one layer")
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+        self.layers = nn.ModuleList(layers)
         self.activation = activation
         self.skips = tuple((a, b) for a, b in layer_pairs(skips, "skips"))
         for a, b in self.skips:
             if not 1 <= a < b - 1 < len(self.layers) or sizes[a] != sizes[b - 1]:
                 raise ValueError(f"skips: ({a}, {b}) needs 1 <= a, a + 1 < b <= {len(self.layers)} and equal widths")
-        for layer in self.layers:
+        for layer in layers:
             if activation == "relu":
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             else:

@@ -33,7 +33,7 @@ class CharacterRNN(nn.Module):
 
     def forward(self, characters: Tensor) -> Tensor:
         """Return logits (N, V, L), classes along dimension 1 as PyTorch's losses expect, for int64 (N, L)."""
-        codes = torch.eye(self.vocabulary, dtype=self.recurrent.weight_hh_l0.dtype, device=characters.device)
+        codes = torch.eye(self.vocabulary, dtype=self.output.weight.dtype, device=characters.device)
         states, _ = self.recurrent(F.embedding(characters, codes))  # one-hot
         return self.output(states).transpose(1, 2)
 
