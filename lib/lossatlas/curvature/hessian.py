@@ -197,7 +197,7 @@ def loss_hessian(
     model : torch.nn.Module
         It is copied and stays as it is.
     data : (inputs, targets) or an iterable of such batches
-        As :func:`lossatlas.evaluation.evaluate` takes them.
+        As :func:`lossatlas.evaluate` takes them.
     loss : str or callable
         As ``evaluate`` takes it.
     layers : sequence of str, optional

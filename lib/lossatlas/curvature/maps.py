@@ -44,7 +44,7 @@ def extremes(
     client=None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Return λmin, λmax and the convexity ratio |λmin/λmax| of the full Hessian over a plane.
+    """Return λmin, λmax and the convexity ratio `|λmin/λmax|` of the full Hessian over a plane.
 
     Every row of the grid is a unit of work: its first point starts Lanczos' iteration at random, each further one
     from the eigenvectors of its neighbour. The iteration stops when its residuals bound the error of the ratio by
