@@ -120,7 +120,8 @@ def split(batch: Batch, size: int) -> Iterator[Batch]:
     inputs, targets = batch
     for start in range(0, len(targets), size):
         part = slice(start, start + size)
-        yield take(inputs, part), targets[part]
+        some = take(inputs, part)
+        yield some, (some if targets is inputs else targets[part])  # a loss may differentiate one by the other
 
 
 def first(batch: Batch, samples: int) -> Batch:

@@ -102,9 +102,38 @@ def copied(model: nn.Module) -> nn.Module | None:
                 except Exception:  # whatever it raises, it is shared
                     memo[id(value)] = value
         try:
-            return _unwrapped(copy.deepcopy(model, memo))
+            copy_of_it = copy.deepcopy(model, memo)
         except Exception:  # as above
             return None
+    return None if _reaches_back(copy_of_it, model) else _unwrapped(copy_of_it)
+
+
+def _reaches_back(copy_of_it: nn.Module, model: nn.Module) -> bool:
+    """Return whether a function that the copy holds uses a module or tensor of the original: closures are shared."""
+    originals = {id(part) for part in (*model.modules(), *model.parameters(), *model.buffers())}
+
+    def reaches(value, depth: int) -> bool:
+        if id(value) in originals:
+            return True
+        if depth == 0:
+            return False
+        if isinstance(value, dict):
+            return any(reaches(item, depth - 1) for item in list(value.values()))
+        if isinstance(value, list | tuple):
+            return any(reaches(item, depth - 1) for item in value)
+        cells = getattr(value, "__closure__", None) or ()
+        held = [getattr(value, name, None) for name in ("func", "args", "__self__", "__wrapped__", "__defaults__")]
+        return any(reaches(item, depth - 1) for item in (*held, *map(_content, cells)) if item is not None)
+
+    attributes = (value for module in copy_of_it.modules() for value in _own_attributes(module).values())
+    return any(reaches(value, 4) for value in attributes if not isinstance(value, str | int | float | Tensor))
+
+
+def _content(cell):
+    try:
+        return cell.cell_contents
+    except ValueError:  # still empty
+        return None
 
 
 def _computed(value) -> list[Tensor]:
@@ -160,13 +189,18 @@ def private(model: nn.Module) -> Iterator[tuple[nn.Module, bool]]:
     copy_of_it = copied(model)
     if copy_of_it is not None:
         copy_of_it.eval()
-        copy_of_it.requires_grad_(False)
+        _freeze(copy_of_it)
         yield copy_of_it, True
         return
     with kept(model):
         model.eval()
-        model.requires_grad_(False)
+        _freeze(model)
         yield model, False
+
+
+def _freeze(model: nn.Module) -> None:
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
 
 
 def tensors_of(model: nn.Module) -> Params:

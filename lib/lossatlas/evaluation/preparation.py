@@ -96,6 +96,7 @@ def make_loop(
         tuple(quantities),
         recalibrate=batch_norm == "recalibrate",
         name=name or type(network).__name__,
+        still={buffer: tensor.detach().clone() for buffer, tensor in model.named_buffers()},
         attributes=module_state.attributes(model),
     )
 

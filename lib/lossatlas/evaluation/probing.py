@@ -152,8 +152,8 @@ def _checked(loop: PlainLoop, batch: Batch) -> list:
 def _effects(loop: PlainLoop, batch: Batch, points) -> tuple[dict[str, Tensor], bool, list[str]]:
     """Return what a pass changes in the model, whether it draws random numbers, and what these are called."""
     reasons = []
-    buffers = {name: (tensor, tensor.detach().clone()) for name, tensor in loop.model.named_buffers()}
     loop.write(points[-1])
+    buffers = {name: (tensor, tensor.detach().clone()) for name, tensor in loop.model.named_buffers()}
     written = {**loop.origin, **loop.point(points[-1])}
     first = loop.values(batch)
     drawn = loop.random is not None and loop.random.changed()
@@ -163,7 +163,7 @@ def _effects(loop: PlainLoop, batch: Batch, points) -> tuple[dict[str, Tensor], 
         value = written.get(name, value)
         if name not in after or after[name] is not tensor or not _equal(tensor, value):
             _put_back(loop.model, name, tensor)
-            still[name] = loop.origin.get(name, value)
+            still[name] = loop.origin.get(name, loop.still.get(name, value))
     for name, parameter in loop.model.named_parameters():
         if not _equal(parameter.detach(), written[name]):
             still[name] = loop.origin[name]

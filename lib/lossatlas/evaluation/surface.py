@@ -234,6 +234,8 @@ def _prepared(
     """Return the work, with the samples in blocks if they can be regrouped, else for the plain loop."""
     if batch_norm == "batch":
         use_batch_statistics(loop.model)
+        kept = dict(loop.model.named_buffers())
+        loop = replace(loop, still={name: tensor for name, tensor in loop.still.items() if name in kept})
     preparation.check_named_targets(loss, loop, given)
     tried = [[0.0] * coefficients.shape[1], (coefficients[0] / 3).tolist()]
     loop = examine(loop, given, tried, random, whole=batch_norm != "running")
