@@ -11,6 +11,7 @@ import base64
 import hashlib
 import html
 import shutil
+from collections.abc import Set
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -66,36 +67,39 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     out = Path(app.outdir)
     if error is not None:
         return
-    for path in out.rglob("*.html"):
-        if "_static" not in path.relative_to(out).parts:
-            path.write_text(completed(path.read_text(encoding="utf-8")), encoding="utf-8")
+    pages = {
+        path: path.read_text("utf-8") for path in out.rglob("*.html") if "_static" not in path.relative_to(out).parts
+    }
+    handlers = {text for page in pages.values() for text in scripts(page).handlers}
+    for path, page in pages.items():
+        path.write_text(completed(page, handlers), encoding="utf-8")
     for notebook in Path(app.srcdir, NOTEBOOKS).glob("*.ipynb"):
         place = out / "_sources" / "book" / notebook.name
         if place.exists():
             shutil.copyfile(notebook, place)
 
 
-def completed(page: str) -> str:
+def completed(page: str, handlers: Set[str]) -> str:
     """Return a page with its policy, and with a role that is allowed on the entries of a list."""
     page = page.replace('role="doc-biblioentry"', 'role="listitem"')
-    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy(page)}"/>'
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy(page, handlers)}"/>'
     return page.replace("<head>", f"<head>\n    {meta}", 1)
 
 
-def policy(page: str) -> str:
+def policy(page: str, handlers: Set[str]) -> str:
     """Return the Content Security Policy of a page: its own files, and the scripts inside it by their hashes.
+
+    `handlers` are those of the whole site, because the search page parses the others for its excerpts.
 
     `file:` is for a page that is opened from disk. The styles inside pages are many (scenes, formulas, code); they can
     ask nobody for anything, because pictures and fonts come from the site too.
     """
-    found = Scripts()
-    found.feed(page)
-    found.close()
-    hashes = sorted({_hash(text) for text in found.texts if text.strip()} | {_hash(text) for text in found.handlers})
+    inside = {text for text in scripts(page).texts if text.strip()}
+    hashes = sorted(_hash(text) for text in inside | handlers)
     here = "'self' file:"
     rules = {
         "default-src": "'none'",
-        "script-src": " ".join([here, *(["'unsafe-hashes'"] if found.handlers else []), *hashes]),
+        "script-src": " ".join([here, *(["'unsafe-hashes'"] if handlers else []), *hashes]),
         "style-src": f"{here} 'unsafe-inline'",
         "img-src": f"{here} data:",
         "font-src": here,
@@ -131,6 +135,14 @@ class Scripts(HTMLParser):
         """Note the end of a script."""
         if tag == "script":
             self._inside = False
+
+
+def scripts(page: str) -> Scripts:
+    """Return the scripts of a page."""
+    found = Scripts()
+    found.feed(page)
+    found.close()
+    return found
 
 
 def _hash(text: str) -> str:
