@@ -24,6 +24,8 @@ class Bar(tqdm):
     The first half tells little: it holds what is prepared once, and what was found finished.
     """
 
+    start_t: float
+
     def __init__(self, *args, **kwargs):
         self.known: list[tuple[int | float, float]] = []  # units done, and when
         super().__init__(*args, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class Runner:
         unread = tuple(f"{name}." for hooks in self.hooks for name in hooks.replaces)
         names = [name for name in sweep.moving if not name.startswith(unread)]
         small = sum(sweep.origin[name].numel() for name in names) <= ONE_VECTOR
-        self.weights = WeightsInOneVector(sweep, names) if small else WeightsApart(sweep, names)
+        self.weights: Any = WeightsInOneVector(sweep, names) if small else WeightsApart(sweep, names)
         self.builds = any(transform.whole_passes for transform in strategy.transforms)
         self.built: Callable | None = None  # the program for whole passes, once it is built
 

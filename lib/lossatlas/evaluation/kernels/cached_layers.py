@@ -22,10 +22,13 @@ class CachedLayer(nn.Module):
     in full precision; with ``half`` the output is not, nor, if ``stored``, what a pass reads.
     """
 
+    constant: Tensor
+    coefficients: Tensor
+
     def __init__(self, directions: int, like: Tensor, *, half: torch.dtype | None = None, stored: bool = False):
         super().__init__()
-        self.full, self.half = like.dtype, half or like.dtype
-        self.stored = self.half if stored else self.full
+        self.full, self.lower = like.dtype, half or like.dtype
+        self.stored = self.lower if stored else self.full
         self.base: Tensor = like
         self.parts: list[Tensor | None] = [None] * directions
         for name in ("constant", "coefficients", *(f"step{i}" for i in range(directions))):
@@ -47,7 +50,7 @@ class CachedLayer(nn.Module):
         for i in range(first, len(self.parts)):
             if self.parts[i] is not None:
                 output = torch.addcmul(output, getattr(self, f"step{i}").to(self.full), self.coefficients[i - first])
-        return output.to(self.half, copy=output is constant)
+        return output.to(self.lower, copy=output is constant)
 
 
 class CachedLayersHooks(Hooks):

@@ -23,6 +23,12 @@ class SteppedRNN(nn.Module):
     (else it is empty), and the product with the input weights becomes a lookup of rows.
     """
 
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
+    codes: Tensor
+
     def __init__(self, layer: nn.RNN):
         super().__init__()
         self.onednn = False  # whether its products are oneDNN's
