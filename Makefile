@@ -57,10 +57,11 @@ verify: environment  ## Evaluate what CHAPTER=rnn (or all, or today) stores agai
 bench: bench-environment  ## Time evaluate against what a user would do instead, half an hour (WORKLOADS=abcde); keeps the result
 	@$(VENV)/bin/python benchmarks/bench.py --workloads "$(or $(WORKLOADS),abcde)" --output data/results/performance/benchmark.json
 
-lint: test-environment  ## Check style, what imports what, and that notebooks can be committed
+lint: test-environment  ## Check style, docstrings, types, what imports what, and the notebooks
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/mypy
 	@$(RUN) check
 
 clean:  ## Remove everything that was built (the environment and downloaded data stay)

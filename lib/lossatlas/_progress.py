@@ -47,7 +47,8 @@ class Bar(tqdm):
             self.initial += n
             self.n += n
             self.known = [(done + n, when) for done, when in self.known]
-            self.start_t = self.start_t if self.known else self._time()
+            if not self.known:
+                self.start_t = self._time()
             self.refresh()
 
     @property

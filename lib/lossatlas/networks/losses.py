@@ -276,7 +276,7 @@ def check_targets(loss: str, shape: tuple[int, ...], targets: Tensor) -> None:
         labels = targets[targets != IGNORED]
         if not labels.numel():
             return
-        low, high, ceiling = int(labels.min()), int(labels.max()), shape[1] - 1
+        low, high, ceiling = float(labels.min()), float(labels.max()), shape[1] - 1
     else:
         like_outputs(torch.empty(shape, device="meta"), targets)
         if targets.is_complex():
