@@ -21,6 +21,7 @@ from lossatlas.evaluation.sweep import Profile, Sweep, profile
 from lossatlas.evaluation.threads import ThreadedRunner, make_runner, usable_threads
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
+CUDA_FLOATS = tuple(64 * floats for floats in PASS_FLOATS)  # a GPU is idle in passes that fill a CPU's cache
 PASS_SAMPLES = (32, 128, 512, 2048, BLOCK_SAMPLES)
 PASS_SECONDS = 1.0  # a pass longer than that gains nothing by being larger, and cannot be interrupted soon
 BETTER = 0.95  # share of the best time so far that a candidate must beat: timings are noisy
@@ -192,9 +193,11 @@ def choose(
     search.profile = seen = profile(sweep, take(inputs, slice(2)))
     applying = [transform for transform in TRANSFORMS if transform.applies(sweep, seen, inputs, targets)]
     quick = [transform for transform in applying if not transform.worth_seconds(sweep)]
-    fitting = max((size for size in sizes if size * seen.activations <= PASS_FLOATS[1]), default=sizes[0])
+    pass_floats = PASS_FLOATS if coefficients.device.type == "cpu" else CUDA_FLOATS
+    fitting = max((size for size in sizes if size * seen.activations <= pass_floats[1]), default=sizes[0])
     search.consider(transforms=tuple(quick), samples=fitting)
-    for neighbours in (sizes[sizes.index(fitting) + 1 :], sizes[: sizes.index(fitting)][::-1]):
+    first = search.best.strategy.samples
+    for neighbours in ([s for s in sizes if s > first], [s for s in reversed(sizes) if s < first]):
         for size in neighbours:
             if not search.consider(samples=size):
                 break
@@ -205,8 +208,8 @@ def choose(
             search.consider_with(transform)
     moving = sum(sweep.origin[name].numel() for name in sweep.moving)
     for size in sizes:
-        for floats in PASS_FLOATS:
-            points = min(len(coefficients), floats // (size * seen.activations), PASS_FLOATS[-1] // max(1, moving))
+        for floats in pass_floats:
+            points = min(len(coefficients), floats // (size * seen.activations), pass_floats[-1] // max(1, moving))
             if points > 1:
                 together = tuple(transform for transform in search.best.strategy.transforms if transform.batches)
                 search.consider(samples=size, points=points, transforms=together)
