@@ -20,7 +20,7 @@ BATCH_NORM = ("running", "batch", "recalibrate")
 
 
 def layers_with_statistics(model: nn.Module) -> list[_BatchNorm]:
-    """The batch-normalization layers that keep running statistics."""
+    """Return the batch-normalization layers that keep running statistics."""
     return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
 
 

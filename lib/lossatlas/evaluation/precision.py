@@ -23,7 +23,7 @@ SHARE = 0.02  # … so many of all
 def arithmetic(
     precision: str | None, dtype: torch.dtype, device: torch.device
 ) -> tuple[torch.dtype, torch.dtype | None]:
-    """The type that weights and data are held in, and the lower one that products are computed in, if any.
+    """Return the type that weights and data are held in, and the lower one of products, if any.
 
     ``dtype`` is that of the weights as given. Raises ValueError for an unknown ``precision`` and where this machine
     has no such arithmetic.
@@ -50,7 +50,7 @@ def in_last_digits(values: np.ndarray, precision: str, *, steps: int) -> np.ndar
 
 
 def checked_points(values: np.ndarray) -> np.ndarray:
-    """Indices of a few points: half of them the highest, where rounding weighs most, the others drawn at random.
+    """Return indices of a few points: half of them the highest, where rounding weighs most, the others random.
 
     The lowest is among them. The same for the same values.
     """
@@ -62,7 +62,7 @@ def checked_points(values: np.ndarray) -> np.ndarray:
 
 
 def precision_error(work: Work, found: Outcome, points: Tensor) -> float:
-    """The largest change that the lower precision made at a few points, as a share of the range of the loss.
+    """Return the largest change that the lower precision made at a few points, as a share of the loss's range.
 
     ``points`` (n, d) and ``found`` are of the grid and, last, of θ*. Points that are not finite in both precisions
     are left out; NaN where none is left. Warns where it is above 1 %.

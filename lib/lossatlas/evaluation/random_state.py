@@ -36,7 +36,7 @@ class RandomState:
         devices = range(torch.cuda.device_count()) if torch.cuda.is_available() and torch.cuda.is_initialized() else ()
         return cls(
             random.getstate(),
-            np.random.get_state(legacy=False),  # type: ignore[arg-type]
+            np.random.get_state(legacy=False),
             torch.get_rng_state(),
             tuple((device, torch.cuda.get_rng_state(device)) for device in devices),
             tuple((generator, _state(generator)) for generator in owned),

@@ -318,7 +318,7 @@ def _request(
 
 
 def _workers(client, work: Work, points: Tensor, device: str | torch.device):
-    """The workers of a Dask client. Raises ValueError for anything else, ImportError where Dask is not there."""
+    """Return the workers of a Dask client. Raise ValueError for anything else, ImportError without Dask."""
     try:
         from distributed import Client
 
