@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import lossatlas.accessor  # noqa: F401  (registers `Dataset.landscape`)
+from lossatlas._version import __version__  # noqa: F401
 
 if TYPE_CHECKING:
     from lossatlas.curvature import hessian_plane
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     )
     from lossatlas.evaluation import evaluate
     from lossatlas.networks import MODELS, Recipe, Run, build_model, fit
-
-__version__ = "0.2.0"
 
 _HOMES = {
     "curvature": ("hessian_plane",),

@@ -425,3 +425,31 @@ def test_pictures_of_whole_numbers():
     plane = la.random_plane(model, seed=2)
     found = la.evaluate(model, plane, (pixels, y), alphas=GRID, device="cpu", progress=False)
     np.testing.assert_allclose(found.loss, by_hand(model, plane, [(pixels, y)]), rtol=1e-5)
+
+
+class Branching(nn.Module):
+    """Turns its outputs around if their sum is negative, which another cut of the data may change."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, x):
+        outputs = self.layer(x)
+        return outputs if outputs.sum() > 0 else -outputs
+
+
+def test_a_model_that_reads_values_is_called_on_the_batches_as_given():
+    torch.manual_seed(0)
+    model = Branching()
+    plane = la.random_plane(model, seed=3)
+    data = [(torch.randn(16, 6), torch.randint(0, 3, (16,))) for _ in range(4)]
+    grid = np.linspace(-1, 1, 15)
+    surface = la.evaluate(model, plane, data, alphas=grid, progress=False)
+    assert "values are read" in surface.attrs["strategy"]
+    for i in (0, 7, 14):
+        moved = Branching()
+        moved.load_state_dict(plane.at(grid[i], grid[-1]))
+        with torch.no_grad():
+            expected = np.mean([F.cross_entropy(moved(x), y).item() for x, y in data])
+        assert surface.loss[i, -1].item() == pytest.approx(expected, rel=1e-5)

@@ -447,4 +447,7 @@ def test_sweep_knows_which_parameters_move():
     sweep = make_sweep(model, la.random_plane(model, layers=["layers.1"]), data.loss)
     assert sweep.moving == ["layers.1.weight"]
     still = vectors.zeros_like(vectors.parameters_of(model))
-    assert make_sweep(model, la.plane_from_directions(model, still, still), data.loss).moving == []
+    one = still | {"layers.0.bias": torch.ones_like(still["layers.0.bias"])}
+    other = still | {"layers.2.bias": torch.ones_like(still["layers.2.bias"])}
+    plane = la.plane_from_directions(model, one, other)
+    assert make_sweep(model, plane, data.loss).moving == ["layers.0.bias", "layers.2.bias"]

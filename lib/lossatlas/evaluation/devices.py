@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from lossatlas._version import __version__
+
 
 def pick_device(device: str | torch.device) -> torch.device:
     """``"auto"`` is CUDA where there is one, else the CPU. Raises ValueError for a device that is not there."""
@@ -25,7 +27,8 @@ def pick_device(device: str | torch.device) -> torch.device:
 
 def circumstances(device: torch.device) -> dict[str, str]:
     """On what device, when and with which versions, as text attributes."""
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    versions = {"lossatlas": __version__, "python": platform.python_version()}
+    versions |= {"torch": torch.__version__, "numpy": np.__version__}
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "device": f"{device.type} ({name}, {torch.get_num_threads()} threads)",

@@ -44,7 +44,7 @@ class Quantity:
         """Return the value of the function. Raise ValueError if it is of no form that can be added up."""
         try:
             value = self.function(outputs, targets)
-        except (TypeError, AttributeError, IndexError, KeyError, AssertionError, NotImplementedError) as error:
+        except (TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, NotImplementedError) as error:
             raise ValueError(
                 f"{self.name} raised {type(error).__name__}: {error}; expected a callable (outputs, targets)"
             ) from error

@@ -14,6 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lossatlas.evaluation import batches, module_state, plain_loop
 from lossatlas.evaluation.batches import Batch, samples_in
@@ -206,8 +207,30 @@ def _near(one: Tensor, other: Tensor, tolerance: float = TOLERANCE) -> bool:
     )
 
 
+class _Reading(TorchDispatchMode):
+    """Notices whether Python code reads the value of a tensor, as `if outputs.sum() > 0` does."""
+
+    found = False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.found = self.found or func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def _reads_values(loop: PlainLoop, batch: Batch) -> bool:
+    """Return whether a model or a loss reads values: what it then does may differ between batches, unseen here."""
+    with loop.gradients(), _Reading() as reading:
+        outputs, targets = loop.call(batch)
+        for quantity in loop.quantities:
+            quantity(outputs, targets)
+    return reading.found
+
+
 def _independence(loop: PlainLoop, sample: list[Batch], points) -> list[str]:
     """Return nothing if the value of a sample does not depend on the samples beside it, else what it is called."""
+    loop.write(points[0])
+    if _reads_values(loop, sample[0]):
+        return ["values are read in a forward pass"]
     if all(_cuts_agree(loop, sample, point, TOLERANCE) for point in points):
         return []
     if next(iter(loop.origin.values())).dtype != torch.float64:

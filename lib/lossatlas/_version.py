@@ -1,0 +1,3 @@
+"""The version of the library, which every result records."""
+
+__version__ = "0.2.0"
