@@ -71,7 +71,8 @@ def test_evaluate_on_the_gpu_stays_under_a_bound_of_memory():
     here = la.evaluate(model, plane, data, alphas=GRID, device="cpu", progress=False)
     np.testing.assert_allclose(free.loss, here.loss, rtol=1e-4)
     assert free.attrs["device"].startswith("cuda")
+    before = torch.cuda.memory_allocated()  # cuBLAS keeps 32 MB of workspace
     torch.cuda.reset_peak_memory_stats()
     la.evaluate(model, plane, data, alphas=GRID, device="cuda", memory=bound, progress=False)
     held = sum(part.numel() * part.element_size() for part in data) + 40 * sum(p.numel() for p in model.parameters())
-    assert torch.cuda.max_memory_allocated() <= bound + held + 2**16
+    assert torch.cuda.max_memory_allocated() - before <= bound + held + 2**16

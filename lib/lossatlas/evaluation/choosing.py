@@ -68,6 +68,18 @@ def seconds_per_pair(
     return ((prepared - start) / len(points) + seconds / done) / len(targets)
 
 
+def rounding(points: Tensor) -> float:
+    """Return how far, relatively, equal values may lie apart in the arithmetic of ``points`` on their device.
+
+    On a GPU, PyTorch computes convolutions in TensorFloat-32 unless told otherwise, with 10 bits of mantissa and other
+    algorithms for other sizes of a batch: there the plain loop itself has no more digits.
+    """
+    if points.dtype == torch.float64:
+        return 1e-10
+    lower = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    return 1e-3 if points.device.type == "cuda" and lower else 1e-5
+
+
 def agrees(
     runner: Runner | ThreadedRunner, reference: Runner, inputs, targets: Tensor, points: Tensor, *, cut: bool = True
 ) -> bool:
@@ -96,7 +108,7 @@ def agrees(
         reference.prepare(*part)
         total += reference.run(points[:few])[:quantities]
     expected, *others_expected = total
-    relative = 0.05 if runner.sweep.half else 1e-10 if points.dtype == torch.float64 else 1e-5
+    relative = 0.05 if runner.sweep.half else rounding(points)
     small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # rounding where losses all but vanish
     counts = zip(others, others_expected, strict=True)  # of right predictions, say: ties flip by rounding
     return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True) and all(
