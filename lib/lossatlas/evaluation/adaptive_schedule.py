@@ -24,9 +24,9 @@ def mean_values(sums: np.ndarray) -> np.ndarray:
 
 
 def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar: Bar) -> Outcome:
-    """As :func:`lossatlas.evaluation.schedule.run`, with as few points evaluated as
-    :func:`lossatlas.evaluation.refinement.fill` needs.
+    """Evaluate as few points of a grid as :func:`lossatlas.evaluation.refinement.fill` needs.
 
+    It is called as :func:`lossatlas.evaluation.schedule.run` is.
     What is asked next depends on nothing but what came out before, so that a journal's chunks come in the same
     order again.
     """

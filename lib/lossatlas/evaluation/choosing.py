@@ -130,6 +130,7 @@ class Search:
     loop: Runner
 
     def __post_init__(self) -> None:
+        """Time the loop, which every candidate has to beat."""
         self.start = time.perf_counter()
         self.tried = {self.loop.strategy}
         self.best: Runner | ThreadedRunner = self.loop

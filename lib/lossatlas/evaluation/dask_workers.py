@@ -66,10 +66,12 @@ class DaskExecutor:
         self.numbers: dict[Future, int] = {}  # of the chunks that workers have been given
 
     def __enter__(self) -> DaskExecutor:
+        """Give every worker the work."""
         self.client.register_plugin(self.plugin, name=self.name)
         return self
 
     def __exit__(self, *_) -> None:
+        """Cancel what is not done, and take the work back."""
         self.client.cancel(list(self.numbers))
         self.numbers = {}
         self.client.unregister_worker_plugin(self.name)

@@ -60,7 +60,7 @@ def describe_function(function: str | Callable | None) -> str | None:
 
 
 def _contents(value, depth: int) -> str:
-    """What a value is, as text that is the same in every process."""
+    """Return what a value is, as text that is the same in every process."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | torch.dtype | torch.device):
         return repr(value)
     if isinstance(value, Tensor):
@@ -111,7 +111,7 @@ def _constants(names: Mapping) -> dict:
 
 
 def _source(code) -> str:
-    """The source of a function or class without comments and layout, or what is known of it without source."""
+    """Return the source of a function or class without comments and layout, or what is known without source."""
     try:
         text = textwrap.dedent(inspect.getsource(code))
     except (OSError, TypeError):

@@ -87,7 +87,7 @@ def _line(record: Mapping) -> bytes:
 
 
 def _read(line: bytes) -> dict:
-    """What a line says. Raises ValueError if it is not what was written."""
+    """Return what a line says. Raise ValueError if it is not what was written."""
     record = json.loads(line)
     if not line.endswith(b"\n") or record.pop("digest") != _digest(record):
         raise ValueError("it is not what was written")

@@ -24,7 +24,7 @@ ROOM = 8  # strategies other than the loop are measured only if this many of its
 
 
 def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
-    """The most bytes that tensors and scratch space allocated inside ``function`` held at one time."""
+    """Return the most bytes that tensors and scratch space allocated inside ``function`` held at one time."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         before = torch.cuda.memory_allocated(device)
@@ -101,9 +101,9 @@ class Bound:
         return len(seen), 0
 
     def sizes(self, wanted: Sequence[int]) -> tuple[int, ...]:
-        """The pass sizes of the loop that fit: those ``wanted``, or where none of them fits the largest that does.
+        """Return the pass sizes of the loop that fit: those ``wanted``, or if none fits, the largest that does.
 
-        Raises ValueError where nothing fits.
+        Raises ValueError if nothing fits.
         """
         top = len(self.targets) if self.whole else min(max(wanted), len(self.targets))
         ladder = steps(self.least, top, 2)

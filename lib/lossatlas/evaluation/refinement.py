@@ -73,14 +73,14 @@ def fill(evaluate: Callable[[np.ndarray], np.ndarray], axes: Sequence[np.ndarray
 
 
 def _lattice(shape: Sequence[int]) -> np.ndarray:
-    """Indices of a regular part of the grid, its edges included."""
+    """Return the indices of a regular part of the grid, its edges included."""
     counts = [min(size, int(np.clip(size / 5 + 1, *FIRST))) for size in shape]
     sides = [np.linspace(0, size - 1, count).round().astype(int) for size, count in zip(shape, counts, strict=True)]
     return np.ravel_multi_index(np.meshgrid(*sides, indexing="ij"), shape).ravel()
 
 
 def _predict(points: np.ndarray, known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The interpolation (k, n) at every point, and how far a rougher one of the first row is from it (n,)."""
+    """Return the interpolation (k, n) at every point, and how far a rougher one of the first row is from it (n,)."""
     rows = [_interpolated(points, known, row, "cubic") for row in values]
     return np.stack(rows), np.abs(rows[0] - _interpolated(points, known, values[0], "thin_plate_spline"))
 
@@ -99,7 +99,7 @@ def _interpolated(points: np.ndarray, known: np.ndarray, row: np.ndarray, kernel
 
 
 def _next(points, known, values, doubt, batch, generator) -> np.ndarray:
-    """Indices of the points to evaluate next: beside what is not finite, where doubt is largest, and anywhere."""
+    """Return the points to evaluate next: beside what is not finite, where doubt is largest, and anywhere."""
     unknown = np.flatnonzero(~known)
     finite = np.isfinite(values[:, known]).all(0)
     if not finite.all():
@@ -120,7 +120,7 @@ def _next(points, known, values, doubt, batch, generator) -> np.ndarray:
 
 
 def _largest(errors: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The largest error of each row as a share of the range of what is known."""
+    """Return the largest error of each row as a share of the range of what is known."""
     finite = [row[np.isfinite(row)] for row in known]
     ranges = np.array([np.ptp(row) if len(row) else np.nan for row in finite])
     return np.array([np.nanmax(np.abs(row), initial=0) for row in errors]) / np.where(ranges > 0, ranges, 1)

@@ -50,8 +50,11 @@ AnyRunner = Runner | ThreadedRunner | LoopRunner
 
 @dataclass(frozen=True)
 class Work:
-    """All that any chunk of points needs: the sweep, the data in blocks (for ``batch_norm`` other than
-    ``"running"``: in batches as given), and the bytes that a pass may allocate."""
+    """All that any chunk of points needs.
+
+    That is the sweep, the data in blocks (in batches as given, if ``batch_norm`` is not ``"running"``), and the bytes
+    that a pass may allocate.
+    """
 
     sweep: Sweep
     blocks: Sequence[Batch]
@@ -72,7 +75,7 @@ class Work:
         return [quantity.name for quantity in self.sweep.quantities]
 
     def on(self, device: torch.device) -> Work:
-        """The same work with the network and its directions moved to a device; blocks move when their turn comes."""
+        """Return the work with the network and its directions on a device; blocks move when their turn comes."""
         origin, *directions = (
             {name: tensor.to(device) for name, tensor in vector.items()}
             for vector in (self.sweep.origin, *self.sweep.directions)
@@ -96,17 +99,17 @@ class Work:
         return replace(self, sweep=sweep, plain=plain, blocks=map_tensors(Tensor.clone, list(self.blocks)))
 
     def holding(self, blocks: Sequence[Batch]) -> Work:
-        """The same work with these data."""
+        """Return the work with these data."""
         return replace(self, blocks=blocks)
 
 
 def largest(work: Work, device: torch.device) -> Batch:
-    """The block that passes are measured on."""
+    """Return the block that passes are measured on."""
     return move(max(work.blocks, key=lambda block: len(block[1])), device)
 
 
 def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bound | None]:
-    """What passes may be."""
+    """Return the limits of a pass, and the bound of memory if there is one."""
     whole = work.batch_norm != "running"
     limits = Limits((len(batch[1]),), whole, lambda strategy: strategy.threads == 1) if whole else Limits()
     if work.memory is None:
@@ -117,9 +120,9 @@ def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bou
 
 
 def tuned(work: Work, coefficients: Tensor) -> tuple[AnyRunner, float]:
-    """The fastest runner found for points (n, d), and the seconds that one of them takes it.
+    """Return the fastest runner found for points (n, d), and the seconds that one of them takes it.
 
-    Raises ValueError where the smallest pass needs more than ``work.memory``.
+    Raises ValueError if the smallest pass needs more than ``work.memory``.
     """
     if work.plain is not None:
         return tuned_loop(work, coefficients)
@@ -164,7 +167,7 @@ def measurable(strategy: Strategy) -> bool:
 
 
 def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> AnyRunner:
-    """A runner for a strategy that was chosen before. Raises ValueError where ``work.memory`` does not allow it."""
+    """Return a runner for a strategy chosen earlier. Raise ValueError if ``work.memory`` does not allow it."""
     if work.plain is not None:
         return LoopRunner(strategy)
     batch = largest(work, coefficients.device)
@@ -198,7 +201,7 @@ def sums(
 
 
 def over_data(work: Work, runner: Runner, coefficients: Tensor, advance: Callable[[int], object]) -> Tensor:
-    """The sums with the runner's model as it is."""
+    """Return the sums with the runner's model as it is."""
     shape = 2 * len(work.names), len(coefficients)
     total = torch.zeros(shape, dtype=torch.float64, device=coefficients.device)
     for block in work.blocks:

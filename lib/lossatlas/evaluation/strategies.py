@@ -122,6 +122,7 @@ class Strategy:
     transforms: tuple[Transform, ...] = ()
 
     def __str__(self) -> str:
+        """Return the words of ``attrs["strategy"]``."""
         kind = "loop" if self.points == 1 else f"batched, {self.points} points a pass"
         words = [kind, f"{self.samples} samples a pass", *(transform.words for transform in self.transforms)]
         return ", ".join([*words, f"{self.threads} threads"] if self.threads > 1 else words)

@@ -89,7 +89,7 @@ def profile(sweep: Sweep, inputs) -> Profile:
 
 
 def _observed(sweep: Sweep, inputs, *, marking: bool) -> Profile:
-    """What hooks saw in one pass."""
+    """Return what hooks see in one pass."""
     moving, parameters = sweep.moving if marking else [], dict(sweep.model.named_parameters())
     marked = {name: sweep.origin[name].detach().requires_grad_() for name in moving if name in parameters}
     owners = {name.rpartition(".")[0] for name in moving if name not in parameters}  # of buffers
@@ -143,7 +143,7 @@ def _mark(module: nn.Module, args: tuple, output):
 
 @contextmanager
 def _hooked(module: nn.Module, hook: Callable) -> Iterator[None]:
-    """A forward hook inside a block."""
+    """Hold a forward hook inside a block."""
     handle = module.register_forward_hook(hook)
     try:
         yield

@@ -16,7 +16,7 @@ _library.define("dense_add(Tensor inputs, Tensor weight, Tensor other) -> Tensor
 
 @torch.library.impl(_library, "dense", "CPU")
 def _dense(inputs: Tensor, weight: Tensor, bias: Tensor | None, then: str = "none") -> Tensor:
-    """Inputs of any shape, as rows of the length that the weight takes: (N, k) to (N, m); ``then`` "relu" or others."""
+    """Multiply rows of the length that the weight takes, (N, k) to (N, m), and apply ``then``, such as "relu"."""
     rows = inputs.reshape(-1, weight.shape[1])
     return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, then, [], "")
 

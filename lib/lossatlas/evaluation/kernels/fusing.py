@@ -15,12 +15,12 @@ POOLING = (None, None, [], [0, 0], [1, 1], False)
 
 
 def fuse(traced: GraphModule) -> GraphModule:
-    """The same pass on a CPU with fewer and faster operations, values equal to rounding; the graph itself is changed.
+    """Return the pass with fewer and faster operations on a CPU, its values equal up to rounding.
 
-    Where oneDNN has it, a 2-D convolution takes the batch normalization by running statistics after it into its
-    weights (w·γ/√(σ² + ε), Jacob et al., CVPR 2018, equation 14), and does the addition of a shortcut and the ReLU
-    after it on its way; a dense layer does ReLU, sigmoid or tanh. Pooling of channels-last images takes maxima of
-    slices, which needs no indices; a ReLU before it comes after it, where less is left.
+    The graph itself is changed. If oneDNN has it, a 2-D convolution takes the batch normalization by running statistics
+    after it into its weights (w·γ/√(σ² + ε), Jacob et al., CVPR 2018, equation 14), and does the addition of a shortcut
+    and the ReLU that follow. A dense layer does the ReLU, sigmoid or tanh after it. Pooling of channels-last images
+    takes maxima of slices, which needs no indices; a ReLU before it comes after it, since less is left there.
     """
     graph = traced.graph
     for node in graph.find_nodes(op="call_function", target=aten.constant_pad_nd.default):
@@ -100,12 +100,12 @@ def fuse_dense(layer: Node) -> None:
 
 
 def known(node: Node) -> Tensor | None:
-    """What was seen of a result while it was traced: its shape, type and strides."""
+    """Return what was seen of a result while it was traced: its shape, type and strides."""
     return node.meta.get("val")
 
 
 def only_user(node: Node, target) -> Node | None:
-    """The one operation that takes a result, where it is this one and takes it once, first or as an addend."""
+    """Return the only operation that takes a result, if it is this one and takes it once, first or as an addend."""
     users = list(node.users)
     if len(users) != 1 or users[0].target is not target or users[0].args.count(node) != 1:
         return None
@@ -145,7 +145,7 @@ def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
         return graph.get_attr(name)
 
     def full(node: Node) -> Node:
-        """What was rounded to a lower precision, as it was before."""
+        """Return what was rounded to a lower precision, as it was before."""
         return node.args[0] if node.target is aten._to_copy.default else node
 
     scale = call(aten.rsqrt.default, call(aten.add.Tensor, variance, epsilon))

@@ -60,7 +60,7 @@ class SteppedRNN(nn.Module):
         return states, state[None]
 
     def time_first(self, inputs: Tensor) -> Tensor:
-        """Inputs as (L, N, features)."""
+        """Return the inputs as (L, N, features)."""
         return inputs.transpose(0, 1) if self.batch_first else inputs
 
     def look_up(self, inputs: Tensor) -> None:
