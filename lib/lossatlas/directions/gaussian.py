@@ -126,29 +126,36 @@ def random_plane(
 
     The module that owns a parameter decides whether it moves:
 
-    ==================================  =====================================  ==================================
-    owner                               moves                                  moves with ``include_biases`` only
-    ==================================  =====================================  ==================================
-    ``Linear``, ``Conv*d``,             ``weight``                             ``bias``
-    ``ConvTranspose*d``, ``Bilinear``
-    ``Embedding``, ``EmbeddingBag``     ``weight``, a token's row a filter
-    ``RNN``, ``LSTM``, ``GRU``, cells   ``weight_ih``, ``weight_hh``,          ``bias_ih``, ``bias_hh``
-                                        ``weight_hr``
-    ``MultiheadAttention``              ``in_proj_weight`` and the others of   ``in_proj_bias``, ``bias_k``,
-                                        q, k and v, ``out_proj.weight``        ``bias_v``, ``out_proj.bias``
-    ``BatchNorm*d``, ``LayerNorm``,                                            ``weight``, ``bias``, whatever
-    ``GroupNorm``, ``InstanceNorm*d``,                                         their shape
-    ``RMSNorm``, ``SyncBatchNorm``;
-    classes named ``...Norm``
-    weights that are parametrized       what the optimizer moves: the          ``original`` and the like of a
-    (``weight_norm``,                   magnitude and direction of             bias
-    ``spectral_norm``) or pruned        ``weight_norm``, ``original``,
-                                        ``weight_orig`` where its mask is 1
-    ``PReLU``                                                                  ``weight``
-    other modules                       parameters with two dimensions longer  others, such as scales of shape
-                                        than 1, and matrices that are not      (1, C, 1, 1), and parameters
-                                        named as a scale or shift              without dimensions
-    ==================================  =====================================  ==================================
+    +------------------------------------+---------------------------------------+------------------------------------+
+    | owner                              | moves                                 | moves with ``include_biases`` only |
+    +====================================+=======================================+====================================+
+    | ``Linear``, ``Conv*d``,            | ``weight``                            | ``bias``                           |
+    | ``ConvTranspose*d``, ``Bilinear``  |                                       |                                    |
+    +------------------------------------+---------------------------------------+------------------------------------+
+    | ``Embedding``, ``EmbeddingBag``    | ``weight``, a token's row a filter    |                                    |
+    +------------------------------------+---------------------------------------+------------------------------------+
+    | ``RNN``, ``LSTM``, ``GRU``, cells  | ``weight_ih``, ``weight_hh``,         | ``bias_ih``, ``bias_hh``           |
+    |                                    | ``weight_hr``                         |                                    |
+    +------------------------------------+---------------------------------------+------------------------------------+
+    | ``MultiheadAttention``             | ``in_proj_weight`` and the others of  | ``in_proj_bias``, ``bias_k``,      |
+    |                                    | q, k and v, ``out_proj.weight``       | ``bias_v``, ``out_proj.bias``      |
+    +------------------------------------+---------------------------------------+------------------------------------+
+    | ``BatchNorm*d``, ``LayerNorm``,    |                                       | ``weight``, ``bias``, whatever     |
+    | ``GroupNorm``, ``InstanceNorm*d``, |                                       | their shape                        |
+    | ``RMSNorm``, ``SyncBatchNorm``;    |                                       |                                    |
+    | classes named ``...Norm``          |                                       |                                    |
+    +------------------------------------+---------------------------------------+------------------------------------+
+    | weights that are parametrized      | what the optimizer moves: the         | ``original`` and the like of a     |
+    | (``weight_norm``,                  | magnitude and direction of            | bias                               |
+    | ``spectral_norm``) or pruned       | ``weight_norm``, ``original``,        |                                    |
+    |                                    | ``weight_orig`` where its mask is 1   |                                    |
+    +------------------------------------+---------------------------------------+------------------------------------+
+    | ``PReLU``                          |                                       | ``weight``                         |
+    +------------------------------------+---------------------------------------+------------------------------------+
+    | other modules                      | parameters with two dimensions longer | others, such as scales of shape    |
+    |                                    | than 1, and matrices that are not     | (1, C, 1, 1), and parameters       |
+    |                                    | named as a scale or shift             | without dimensions                 |
+    +------------------------------------+---------------------------------------+------------------------------------+
 
     Complex parameters move along complex directions. Whole numbers and quantized tensors never move. In a
     parameter dict the owners are not known, and names and shapes decide, as for other modules.
