@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -70,10 +71,12 @@ def test_an_execution_that_is_slower_than_the_last_says_so(tmp_path, monkeypatch
 def test_a_line_is_redrawn_while_something_is_computed(capsys, monkeypatch):
     monkeypatch.setattr(console, "TICK", 0.01)
     monkeypatch.setattr(console, "REPORT_EVERY", 0.0)
-    seen = []
-    with console.step("verify") as current, console.kept_current(current, lambda: f"part {len(seen)}"):
-        while capsys.readouterr().out.count("part") < 2:
-            seen.append(None)
+    shown, drawn = "", []
+    with console.step("verify") as current, console.kept_current(current, lambda: f"part {len(drawn)}"):
+        while shown.count("part") < 2:
+            drawn.append(None)
+            time.sleep(0.01)  # leaves the other thread time to draw
+            shown += capsys.readouterr().out
 
 
 def test_nothing_is_said_of_less_than_a_second():
