@@ -75,6 +75,21 @@ def test_finished_rows_are_kept_and_another_call_is_refused(setting, tmp_path, m
         curvature.extremes(model, la.random_plane(model, seed=3), data, resume=path, **options)
 
 
+def test_a_loss_is_known_again_by_what_it_does_and_not_by_where_it_lies(setting, tmp_path, monkeypatch):
+    model, plane, data = setting
+
+    def smoothed(by):
+        return lambda outputs, targets: F.cross_entropy(outputs, targets, label_smoothing=by)
+
+    options = {"alphas": GRID[:2], "resume": tmp_path / "map.resume", "device": "cpu", "progress": False}
+    first = curvature.extremes(model, plane, data, loss=smoothed(0.1), **options)
+    monkeypatch.setattr(maps, "_row", None)  # nothing is computed again
+    again = curvature.extremes(model, plane, data, loss=smoothed(0.1), **options)
+    np.testing.assert_array_equal(again.ratio, first.ratio)
+    with pytest.raises(ValueError, match="resume"):
+        curvature.extremes(model, plane, data, loss=smoothed(0.2), **options)
+
+
 def test_a_loss_that_is_not_finite_leaves_a_hole(setting):
     model, plane, data = setting
     far = la.Plane(plane.origin, vectors.scale(1e200, plane.delta), plane.eta)

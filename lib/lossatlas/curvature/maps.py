@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import time
@@ -19,7 +18,7 @@ from lossatlas._progress import bar as progress_bar
 from lossatlas.curvature.hessian import LossHessian, loss_hessian
 from lossatlas.curvature.lanczos import lanczos
 from lossatlas.directions import Plane
-from lossatlas.evaluation import batches
+from lossatlas.evaluation import batches, identity
 from lossatlas.evaluation.devices import pick_device, provenance
 
 COLUMNS = ("smallest", "largest", "residual_smallest", "residual_largest", "loss", "products")
@@ -108,11 +107,12 @@ def extremes(
     held = list(batches.read(data))
     options = {"loss": loss, "predict": predict, "tolerance": tolerance, "warm": warm, "seed": int(seed)}
     start, shape = time.perf_counter(), (len(grid["alpha"]), len(grid["beta"]))
-    hessian = loss_hessian(model, held, loss=loss, predict=predict, device="cpu" if client is not None else device)
-    kept = _Kept(resume, _identity(model, plane, grid, held, loss, options), shape)
+    place = pick_device("cpu" if client is not None else device)
+    hessian = loss_hessian(model, held, loss=loss, predict=predict, device=place)
+    kept = _Kept(resume, _identity(model, plane, grid, held, options) if resume else "", shape)
     left = [row for row in range(shape[0]) if row not in kept.rows]
     with progress_bar(total=shape[0] * shape[1], description="curvature", unit=" points", show=progress) as bar:
-        bar.update(shape[1] * len(kept.rows))
+        bar.skip(shape[1] * len(kept.rows))
         for row, values in _rows(client, hessian, model, plane, held, grid, left, options, device):
             kept.add(row, values)
             bar.update(shape[1])
@@ -122,7 +122,6 @@ def extremes(
         variables, {axis.name: (axis.name, grid[axis.name], {"units": axis.units}) for axis in plane.axes}
     )
     found["ratio"] = abs(found.smallest / found.largest)
-    place = pick_device("cpu" if client is not None else device)
     return found.assign_attrs(
         tolerance=tolerance,
         n_samples=sum(map(batches.samples_in, held)),
@@ -192,32 +191,26 @@ def _enough(tolerance: float) -> Callable[[float, float, float, float], bool]:
     return enough
 
 
-def _identity(model, plane, grid, held, loss, options) -> str:
-    """Return a digest of everything that decides the values."""
-    digest = hashlib.sha256(
-        repr((type(model).__name__, repr(model), repr(loss), sorted(map(repr, options.items())))).encode()
-    )
-    for vector in (plane.origin, *plane.directions, dict(model.named_buffers())):
-        for name, tensor in vector.items():
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    for values in grid.values():
-        digest.update(values.tobytes())
-    for batch in held:
-        for tensor in batches.tensors_in(batch):
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def _identity(model: nn.Module, plane: Plane, grid: dict, held: Sequence[batches.Batch], options: dict) -> str:
+    """Return a fingerprint of everything that decides the values."""
+    functions = {name: identity.describe_function(options[name]) for name in ("loss", "predict")}
+    words = repr((repr(model), sorted((options | functions).items())))
+    subspace = plane.origin, plane.directions, plane.buffers, plane.buffer_directions
+    axes = [torch.from_numpy(values) for values in grid.values()]
+    tensors = [subspace, dict(model.named_buffers()), axes, *map(batches.tensors_in, held)]
+    return identity.fingerprint(tensors, words)
 
 
 class _Kept:
     """Finished rows, in memory and in a file if one is named."""
 
-    def __init__(self, path: str | os.PathLike | None, identity: str, shape: tuple[int, int]):
-        self.path, self.identity = path and Path(path), identity
+    def __init__(self, path: str | os.PathLike | None, request: str, shape: tuple[int, int]):
+        self.path, self.request = path and Path(path), request
         self.rows: dict[int, np.ndarray] = {}
         if self.path and self.path.exists():
             try:
                 with np.load(self.path, allow_pickle=False) as file:
-                    if str(file["identity"]) != identity:
+                    if str(file["identity"]) != request:
                         raise ValueError(f"resume={str(path)!r}: holds another model, plane, grid, data or loss")
                     self.rows = dict(zip(file["numbers"].tolist(), file["rows"], strict=True))
             except (OSError, KeyError, EOFError) as error:
@@ -231,5 +224,5 @@ class _Kept:
         if self.path:
             buffer = io.BytesIO()
             numbers = np.array(sorted(self.rows))
-            np.savez(buffer, identity=self.identity, numbers=numbers, rows=np.stack([self.rows[n] for n in numbers]))
+            np.savez(buffer, identity=self.request, numbers=numbers, rows=np.stack([self.rows[n] for n in numbers]))
             write_whole(self.path, buffer.getvalue())
