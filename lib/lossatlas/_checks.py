@@ -10,6 +10,8 @@ import os
 from collections.abc import Collection
 from numbers import Integral, Real
 
+import numpy as np
+
 
 def whole_number(value: object, name: str, *, least: int | None = None) -> int:
     """Return a whole number of at least ``least``. Raises ValueError for anything else, booleans included."""
@@ -39,6 +41,13 @@ def one_of(value: object, name: str, choices: Collection) -> None:
     """Raise ValueError unless ``value`` is one of ``choices``."""
     if not isinstance(value, str | None) or value not in choices:
         raise ValueError(f"{name}={value!r}: expected one of {tuple(choices)}")
+
+
+def flag(value: object, name: str) -> bool:
+    """Return True or False. Raises ValueError for anything that is neither."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r}: expected True or False")
+    return bool(value)
 
 
 def instance_of(value: object, name: str, kind: type | tuple[type, ...], expected: str) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import operator
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -50,20 +50,6 @@ def scale_of(value: Any) -> float:
     if not math.isfinite(number) or number == 0:
         raise ValueError(f"scale={number}: expected a finite number other than 0")
     return number
-
-
-def flag(value: Any, name: str) -> bool:
-    """Return True or False. Raises ValueError for anything that is neither."""
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name}={value!r}: expected True or False")
-    return bool(value)
-
-
-def choice(value: Any, name: str, choices: Collection) -> Any:
-    """Return one of the choices. Raises ValueError for anything else."""
-    if not isinstance(value, str | None) or value not in choices:
-        raise ValueError(f"{name}={value!r}: expected one of {tuple(choices)}")
-    return value
 
 
 def names(value: Any, name: str) -> list[str] | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossatlas import vectors
+from lossatlas._checks import flag, one_of
 from lossatlas.directions import checks
 from lossatlas.directions.checkpoints import Network, read
 from lossatlas.directions.moving import masked_parameters, moving_parameters
@@ -40,11 +41,12 @@ def _direction(network: Network, generator: torch.Generator, *, normalize, scale
 
 def _options(normalize, scale, layers, include_biases) -> dict:
     """Return the checked options that all random directions share, as a description holds them."""
+    one_of(normalize, "normalize", NORMALIZATIONS)
     return {
-        "normalize": checks.choice(normalize, "normalize", NORMALIZATIONS),
+        "normalize": normalize,
         "scale": checks.scale_of(scale),
         "layers": checks.names(layers, "layers"),
-        "include_biases": checks.flag(include_biases, "include_biases"),
+        "include_biases": flag(include_biases, "include_biases"),
     }
 
 

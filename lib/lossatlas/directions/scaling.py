@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossatlas import vectors
+from lossatlas._checks import one_of
 from lossatlas.directions import checks
 from lossatlas.vectors import Params
 
@@ -47,7 +48,7 @@ def normalize_direction(direction: Mapping[str, Tensor], origin: Mapping[str, Te
     >>> normalize_direction({"w": torch.ones(2, 2)}, theta, "filter")["w"].norm(dim=1).round(decimals=2)
     tensor([5., 2.])
     """
-    checks.choice(normalize, "normalize", NORMALIZATIONS)
+    one_of(normalize, "normalize", NORMALIZATIONS)
     given, theta = checks.tensors(direction, "direction"), checks.tensors(origin, "origin")
     vectors.check_same_shape(theta, given, what="direction")
     return scaled_to(given, theta, normalize)

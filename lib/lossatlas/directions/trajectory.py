@@ -10,6 +10,7 @@ import xarray as xr
 from torch import nn
 
 from lossatlas import vectors
+from lossatlas._checks import flag
 from lossatlas.directions import checks
 from lossatlas.directions.checkpoints import Network, changes, find_module, read, read_all, travelling_buffers
 from lossatlas.directions.moving import moving_parameters, weights_in
@@ -82,7 +83,7 @@ def pca_plane(
     >>> [round(share, 3) for share in plane.description["explained"][:2]]
     [0.994, 0.006]
     """
-    center, include_biases = checks.flag(center, "center"), checks.flag(include_biases, "include_biases")
+    center, include_biases = flag(center, "center"), flag(include_biases, "include_biases")
     whats = _names(checkpoints, 3)
     networks = read_all(checkpoints, whats, model=model, reference=-1)
     last = networks[-1]

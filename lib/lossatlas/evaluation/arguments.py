@@ -74,24 +74,6 @@ def check_plane(plane) -> None:
         raise ValueError(f"plane: got {type(plane).__name__}, expected a Plane or a Line (see random_plane) or a Box")
 
 
-def check_choice(value, name: str, choices: Sequence) -> None:
-    """Raise ValueError unless a value is one of the choices.
-
-    Examples
-    --------
-    >>> check_choice("grid", "method", ("grid", "adaptive"))
-    """
-    if not isinstance(value, str | None) or value not in choices:
-        raise ValueError(f"{name}={value!r}: expected one of {tuple(choices)}")
-
-
-def check_flag(value, name: str) -> bool:
-    """Return a truth value. Raise ValueError if it is none."""
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name}={value!r}: expected True or False")
-    return bool(value)
-
-
 def check_memory(memory) -> int | None:
     """Return a number of bytes. Raise ValueError if it is none, or less than one."""
     if memory is None:

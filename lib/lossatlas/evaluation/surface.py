@@ -15,6 +15,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from lossatlas._checks import flag, one_of
 from lossatlas._progress import bar as progress_bar
 from lossatlas.directions.subspaces import Subspace
 from lossatlas.evaluation import arguments, batches, identity, module_state, plain_loop, preparation
@@ -160,9 +161,9 @@ def evaluate(
     arguments.check_predict(predict)
     losses.loss_name(loss)
     further = check_metrics(metrics)
-    arguments.check_choice(combine, "combine", COMBINATIONS)
-    arguments.check_choice(method, "method", tuple(METHODS))
-    gradient_norm = arguments.check_flag(gradient_norm, "gradient_norm")
+    one_of(combine, "combine", COMBINATIONS)
+    one_of(method, "method", tuple(METHODS))
+    gradient_norm = flag(gradient_norm, "gradient_norm")
     memory, resume = arguments.check_memory(memory), arguments.check_resume(resume)
     description = arguments.plain_values(plane.description)
     grid = arguments.make_grid(plane, {"alpha": alphas, "beta": betas, "gamma": gammas})
