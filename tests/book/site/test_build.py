@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from books import write_notebook
+from lossatlas_book.checks.browser import wait_until
 from lossatlas_book.console import Failure
 from lossatlas_book.site import build as site
 from lossatlas_book.site import executed as executed_notebooks
@@ -87,7 +88,7 @@ def test_a_page_opened_from_disk_is_complete_and_asks_nobody(small_site, browser
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.goto((html / "index.html").as_uri())
     page.wait_for_selector("mjx-container mjx-c")
-    page.wait_for_function("document.fonts.check('900 16px \\'Font Awesome 6 Free\\'')")
+    wait_until(page, "document.fonts.check('900 16px \\'Font Awesome 6 Free\\'')")
     assert page.title() == "Front \N{EM DASH} Loss Atlas"
     assert page.evaluate("getComputedStyle(document.querySelector('mjx-c'), '::before').fontFamily")
     page.goto((html / "search.html").as_uri() + "?q=front")
