@@ -100,6 +100,14 @@ CALLS = {  # by function: how it is called rightly, and what must be refused: th
         lambda measured=RECORDS, **options: figures.seeds_table(measured, **options),
         {"measured": (None, {"a": 1}, [], [3], RUN, SURFACE.loss), "measures": ("m", [3], [], ["roughness"])},
     ),
+    "percent": (
+        lambda values=0.5, **options: figures.percent(values, **options),
+        {"values": (None, "a", True, [], ["a"], RUN), "digits": (0, 1.5, "a")},
+    ),
+    "amount": (
+        lambda values=0.5, **options: figures.amount(values, **options),
+        {"values": (None, "a", True, [], ["a"], RUN), "digits": (0, 1.5, "a"), "unit": (3, None)},
+    ),
     "provenance_table": (
         lambda surfaces=(): figures.provenance_table(surfaces),
         {"surfaces": (None, 3, "a", SURFACE, [SURFACE.loss], [SURFACE], {"a": SURFACE})},
@@ -130,7 +138,7 @@ WRONG = [
     for name, values in arguments.items()
     for i, value in enumerate(values)
 ]
-PLAIN = {"Table", "interval_text", "listed", "number", "spoken"}  # values and words, not drawings
+PLAIN = {"Quantity", "Table", "say", "interval_text", "listed", "number", "spoken"}  # values and words, not drawings
 
 
 def test_every_public_function_is_in_the_table():

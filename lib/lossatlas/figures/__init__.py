@@ -4,6 +4,7 @@ from lossatlas._text import interval_text, listed, number
 from lossatlas.figures.alt_text import describe
 from lossatlas.figures.curves import histograms, loss_curves, profile
 from lossatlas.figures.measures import curve_against, dots, scatter
+from lossatlas.figures.prose import Quantity, amount, percent, say
 from lossatlas.figures.provenance import provenance_table
 from lossatlas.figures.surfaces import contour, panels, path_over_contours
 from lossatlas.figures.tables import Table, claims_table, seeds_table, trends_table
@@ -12,7 +13,9 @@ from lossatlas.figures.trajectories import path_panels
 from lossatlas.geometry import spoken
 
 __all__ = [
+    "Quantity",
     "Table",
+    "amount",
     "claims_table",
     "contour",
     "curve_against",
@@ -27,8 +30,10 @@ __all__ = [
     "panels",
     "path_over_contours",
     "path_panels",
+    "percent",
     "profile",
     "provenance_table",
+    "say",
     "scatter",
     "seeds_table",
     "spoken",
