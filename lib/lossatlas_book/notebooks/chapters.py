@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import yaml
 
 from lossatlas._chapters import chapter_paths
 from lossatlas._parameters import Parameter, read_parameters
@@ -13,7 +14,7 @@ from lossatlas._parameters import Parameter, read_parameters
 from ..console import Failure
 
 ABOUT = ("title", "question", "part")  # what the metadata of a chapter say under "lossatlas"
-PARTS = ("technique", "practice", "summary", "experiments")  # of the book; new chapters are experiments
+PARTS = ("Start here", "The report", "Using it")  # of the book, as its contents name them
 CHECK = "check_parameters(globals())"
 
 
@@ -44,6 +45,17 @@ def about(path: Path) -> dict[str, Any]:
     return read(path).metadata.get("lossatlas", {})
 
 
+def listed_parts(root: Path) -> dict[str, str]:
+    """Return the part of the book under which `_toc.yml` lists each page, by the page's name."""
+    toc = root / "_toc.yml"
+    content = yaml.safe_load(toc.read_text(encoding="utf-8")) if toc.exists() else {}
+    return {
+        Path(entry["file"]).name: part["caption"]
+        for part in content.get("parts", [])
+        for entry in part.get("chapters", [])
+    }
+
+
 def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
     """Return the cells that carry a tag."""
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
@@ -63,7 +75,7 @@ def parameters(path: Path) -> dict[str, Parameter]:
 def problems(path: Path) -> list[str]:
     """Return what keeps a notebook from being committed: outputs, missing metadata, unclear parameters."""
     notebook = read(path)
-    found = [*_about_problems(notebook), *_parameter_problems(path)]
+    found = [*_about_problems(notebook), *_part_problems(path, notebook), *_parameter_problems(path)]
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type == "code" and (cell.outputs or cell.execution_count):
             found.append(f"cell {number} has outputs or an execution count; clear them")
@@ -81,6 +93,13 @@ def _about_problems(notebook: nbformat.NotebookNode) -> list[str]:
     if said.get("title") and heading != f"# {said['title']}":
         found.append(f"it begins with {heading!r}, but its metadata calls it {said['title']!r}")
     return found
+
+
+def _part_problems(path: Path, notebook: nbformat.NotebookNode) -> list[str]:
+    said, listed = notebook.metadata.get("lossatlas", {}).get("part"), listed_parts(path.parents[1]).get(path.stem)
+    if listed is None or said == listed:
+        return []
+    return [f"its metadata has lossatlas.part {said!r}, but _toc.yml lists it under {listed!r}"]
 
 
 def _parameter_problems(path: Path) -> list[str]:

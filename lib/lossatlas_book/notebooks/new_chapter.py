@@ -12,6 +12,7 @@ from ..console import Failure
 from .chapters import CHECK, PARTS, chapters
 
 LAST = "book/findings"  # new chapters come before this page
+PART = PARTS[1]  # which holds it
 INTRODUCTION = """# {title}
 
 **Question.** {question}
@@ -119,7 +120,7 @@ def create(root: Path, name: str, *, title: str = "", question: str = "") -> Pat
     metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
-        "lossatlas": {"title": title, "question": question, "part": PARTS[-1]},
+        "lossatlas": {"title": title, "question": question, "part": PART},
     }
     notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     write_whole(path, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
@@ -130,9 +131,10 @@ def create(root: Path, name: str, *, title: str = "", question: str = "") -> Pat
 def _with_line(contents: str, page: str) -> str:
     """Return a table of contents with one more page, before the findings if it lists them, else as the last."""
     lines = contents.rstrip("\n").split("\n")
-    entry = f"  - file: {page}"
-    place = next((number for number, line in enumerate(lines) if line.split()[-1:] == [LAST]), None)
-    if place is not None:
-        return "\n".join([*lines[:place], entry, *lines[place:], ""])
-    chapters = [] if any(line.startswith("chapters:") for line in lines) else ["chapters:"]
-    return "\n".join([*lines, *chapters, entry, ""])
+    listed = [number for number, line in enumerate(lines) if line.lstrip().startswith("- file:")]
+    if not listed:
+        return "\n".join([*lines, "chapters:", f"  - file: {page}", ""])
+    last = next((number for number in listed if lines[number].split()[-1] == LAST), None)
+    place = listed[-1] + 1 if last is None else last
+    indent = re.match(" *", lines[listed[-1] if last is None else last])[0]
+    return "\n".join([*lines[:place], f"{indent}- file: {page}", *lines[place:], ""])

@@ -26,7 +26,7 @@ MAX_WARNINGS = 20
 
 def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     """Lay out in `source` what Jupyter Book reads: configuration, pages, executed chapters, their files."""
-    from . import assets, gallery, viewer  # here, because the library takes seconds to import
+    from . import assets, cells, gallery, viewer  # here, because the library takes seconds to import
 
     shutil.rmtree(source, ignore_errors=True)
     skip = shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "profiles")
@@ -42,6 +42,7 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
         nbformat.write(assets.light(notebook), source / NOTEBOOKS / f"{name}.ipynb")
         notebook.cells.append(again(root, name, notebook=notebook))
         try:
+            cells.arrange(notebook, name)
             shown = assets.publish(notebook, book, address=f"book/{name}.ipynb")
         except ValueError as error:
             raise Failure(f"{path}: {error}") from error

@@ -80,8 +80,9 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def completed(page: str, handlers: Set[str]) -> str:
-    """Return a page with its policy, and with a role that is allowed on the entries of a list."""
+    """Return a page with its policy, a role that is allowed on the entries of a list, and folds named as they read."""
     page = page.replace('role="doc-biblioentry"', 'role="listitem"')
+    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy(page, handlers)}"/>'
     return page.replace("<head>", f"<head>\n    {meta}", 1)
 

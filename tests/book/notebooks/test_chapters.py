@@ -40,14 +40,19 @@ def test_what_keeps_a_notebook_from_being_committed(tmp_path):
 
 
 def test_a_new_chapter_passes_every_check_and_runs(book, capsys):
-    (book / "_toc.yml").write_text("format: jb-book\nroot: book/tiny\nchapters:\n  - file: book/findings\n")
+    contents = "format: jb-book\nroot: book/tiny\nparts:\n  - caption: {}\n    chapters:\n      - file: book/findings\n"
+    (book / "_toc.yml").write_text(contents.format("The report"))
     assert main(["new-chapter", "weight_decay"]) == 0
     assert (book / "_toc.yml").read_text().splitlines()[-2:] == [
-        "  - file: book/weight_decay",
-        "  - file: book/findings",
+        "      - file: book/weight_decay",
+        "      - file: book/findings",
     ]
     path = book / "book" / "weight_decay.ipynb"
     assert chapters.problems(path) == []
+    (book / "_toc.yml").write_text((book / "_toc.yml").read_text().replace("The report", "Using it"))
+    assert chapters.problems(path) == [
+        "weight_decay.ipynb: its metadata has lossatlas.part 'The report', but _toc.yml lists it under 'Using it'"
+    ]
     linted = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml")]
     linted += ["--config", 'lint.isort.known-first-party = ["lossatlas"]', str(path)]  # lib/ is not beside the copy
     assert subprocess.run(linted).returncode == 0
@@ -58,6 +63,19 @@ def test_a_new_chapter_passes_every_check_and_runs(book, capsys):
     for name, words in (("weight_decay", "there is such a chapter already"), ("Weight-Decay", "lower-case words")):
         assert main(["new-chapter", name]) == 1
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("contents", "expected"),
+    [
+        ("root: book/tiny\n", "root: book/tiny\nchapters:\n  - file: book/new\n"),
+        ("chapters:\n- file: book/a\n", "chapters:\n- file: book/a\n- file: book/new\n"),
+    ],
+)
+def test_a_new_chapter_is_the_last_where_no_findings_are_listed(book, contents, expected):
+    (book / "_toc.yml").write_text(contents)
+    assert main(["new-chapter", "new"]) == 0
+    assert (book / "_toc.yml").read_text() == expected
 
 
 @pytest.mark.data
