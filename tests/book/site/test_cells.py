@@ -7,8 +7,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from books import PARAMETERS
 from lossatlas_book.notebooks import parameters
-from lossatlas_book.site import cells
 from lossatlas_book.site import build as site
+from lossatlas_book.site import cells
 
 EXERCISE = """\
 ## Exercises
@@ -51,7 +51,7 @@ def test_the_lead_is_shown_under_the_opening_text_once_and_its_code_stays_where_
     assert kinds == [("", ["<p>picture</p>"]), ("first", []), ("picture", ["<p>glued</p>"])]
     assert notebook.cells[1].metadata["tags"] == ["lead", "remove-input"]
     assert notebook.cells[3].metadata["tags"] == ["hide-input"]
-    with pytest.raises(ValueError, match="^2 cells are tagged 'lead'"):
+    with pytest.raises(ValueError, match=r"^2 cells are tagged 'lead'"):
         page(code(tags=["lead"]), code(tags=["lead"]))
 
 
@@ -121,5 +121,3 @@ def test_a_page_folds_code_and_solutions(exercises):
 def test_a_solution_of_code_that_follows_no_solution_is_refused(exercises):
     with pytest.raises(Exception, match="a code cell tagged 'solution' follows no solution"):
         exercises(new_code_cell("ask()", metadata={"tags": ["solution"]}))
-
-
