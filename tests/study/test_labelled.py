@@ -52,6 +52,25 @@ def test_measures_are_those_of_the_surfaces(study):
     assert found.roughness.attrs["long_name"] == "roughness"
 
 
+def test_collected_results_are_those_of_the_runs(study):
+    computed = []
+
+    def losses(condition, seed):
+        computed.append((condition.label, seed))
+        ends = study.history(condition, seed).train_loss.isel(epoch=[0, -1]).to_numpy()
+        return xr.Dataset({"loss": ("end", ends)}, {"end": ["first", "last"]}, {"unit": "nats", "of": seed})
+
+    for _ in range(2):
+        found = study.collect("ends", [SHORT, LONG], [0, 1], compute=losses, epochs="all")
+    assert computed == [(label, seed) for label in ("short", "long") for seed in (0, 1)]  # once: then they are stored
+    assert found.loss.dims == ("condition", "seed", "end") and found.seed.values.tolist() == [0, 1]
+    for condition in (SHORT, LONG):
+        for seed in (0, 1):
+            own = study.result("ends", condition, seed, compute=pytest.fail, epochs="all")
+            np.testing.assert_array_equal(found.loss.sel(condition=condition.label, seed=seed), own.loss)
+    assert found.attrs["unit"] == "nats" and "of" not in found.attrs and "key" not in found.attrs
+
+
 def test_a_mapping_names_slices_that_differ_in_nothing_but_the_grid(study):
     wide = {"near": Slice(alpha=0.5, **GRID), "far": Slice(alpha=2.0, **GRID)}
     with pytest.raises(ValueError, match=r"two different ones are called \('plane 0', 'test'\)"):

@@ -93,6 +93,11 @@ WRONG = {
         (r"seeds=\[1, 1\]", lambda: STUDY.measure([ONE], [1, 1], [Slice()])),
         ("conditions: empty", lambda: STUDY.measure([], [0], [Slice()])),
     ],
+    "Study.collect": [
+        ("2 different ones have the label 'one'", lambda: STUDY.collect("x", [ONE, SAME_LABEL], [0], compute=None)),
+        (r"seeds=\[\]", lambda: STUDY.collect("x", [ONE], [], compute=None)),
+        ("conditions: empty", lambda: STUDY.collect("x", [], [0], compute=None)),
+    ],
     "Study.histories": [
         ("2 different ones have the label 'one'", lambda: STUDY.histories([ONE, SAME_LABEL], [0])),
         ("seeds='a'", lambda: STUDY.histories([ONE], ["a"])),

@@ -1,8 +1,9 @@
-"""Histories and measures of many training runs as Datasets over named dimensions."""
+"""Histories, measures and other results of many training runs as Datasets over named dimensions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,26 @@ def stack_histories(study: Study, conditions: Sequence[Condition], seeds: Sequen
 def _one_history(history: xr.Dataset) -> xr.Dataset:
     """Return a history without what belongs to one run alone; the seconds become a variable."""
     return history.assign(seconds=float(history.attrs["seconds"])).drop_attrs()
+
+
+def collect_results(
+    study: Study,
+    name: str,
+    conditions: Sequence[Condition],
+    seeds: Sequence[int],
+    compute: Callable[[Condition, int], xr.Dataset],
+    **request: Any,
+) -> xr.Dataset:
+    """Return stored results of all runs over condition and seed; see :meth:`Study.collect`."""
+    check_labels(conditions)
+    seeds = checked_seeds(seeds)
+    how: Any = {"join": "exact", "data_vars": "all", "coords": "minimal", "compat": "override"}
+    rows = []
+    for condition in conditions:
+        found = [study.result(name, condition, s, compute=partial(compute, condition, s), **request) for s in seeds]
+        rows.append(xr.concat(found, "seed", combine_attrs="drop_conflicts", **how))
+    every = xr.concat(rows, "condition", combine_attrs="drop_conflicts", **how)
+    return every.assign_coords(condition=[c.label for c in conditions], seed=seeds)
 
 
 def measure_slices(

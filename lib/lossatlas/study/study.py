@@ -23,7 +23,7 @@ from lossatlas.networks.models import build_model
 from lossatlas.networks.training import Run, fit
 from lossatlas.study.conclusions import Conclusion, check_verdicts
 from lossatlas.study.conditions import Condition, check_labels, jsonable, run_request
-from lossatlas.study.labelled import measure_slices, stack_histories
+from lossatlas.study.labelled import collect_results, measure_slices, stack_histories
 from lossatlas.study.publishing import publish
 from lossatlas.study.slices import SPLITS, Slice
 from lossatlas.study.store import Store
@@ -153,6 +153,26 @@ class Study:
         """
         document = {"run": run_request(condition, seed), "measure": name, "request": jsonable(request)}
         return self.store.result(f"{name}-{condition.name}", document, compute)
+
+    def collect(
+        self,
+        name: str,
+        conditions: Sequence[Condition],
+        seeds: Sequence[int],
+        *,
+        compute: Callable[[Condition, int], xr.Dataset],
+        **request,
+    ) -> xr.Dataset:
+        """Return results of every run (see :meth:`result`) as one Dataset over condition, seed and their dimensions.
+
+        ``compute(condition, seed)`` is called for those that are not stored. Attributes in which all agree are kept.
+
+        Raises
+        ------
+        ValueError
+            If two conditions have the same label, there are no seeds, or two results have different coordinates.
+        """
+        return collect_results(self, name, conditions, seeds, compute, **request)
 
     def tensors(
         self, name: str, condition: Condition, seed: int, *, compute: Callable[[], Params], **request
