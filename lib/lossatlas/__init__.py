@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         weight_layers,
     )
     from lossatlas.evaluation import evaluate
-    from lossatlas.networks import MODELS, Recipe, Run, build_model, fit
+    from lossatlas.networks import MODELS, PRETRAINED, Recipe, Run, build_model, fit, load_pretrained
 
 _HOMES = {
     "curvature": ("hessian_plane",),
@@ -54,13 +54,14 @@ _HOMES = {
         "weight_layers",
     ),
     "evaluation": ("evaluate",),
-    "networks": ("MODELS", "Recipe", "Run", "build_model", "fit"),
+    "networks": ("MODELS", "PRETRAINED", "Recipe", "Run", "build_model", "fit", "load_pretrained"),
 }
 _HOME = {name: package for package, names in _HOMES.items() for name in names}
 
 __all__ = [
     "DATASETS",
     "MODELS",
+    "PRETRAINED",
     "Axis",
     "Box",
     "Dataset",
@@ -77,6 +78,7 @@ __all__ = [
     "hessian_plane",
     "line_between",
     "load_dataset",
+    "load_pretrained",
     "pca_plane",
     "plane_from_directions",
     "plane_through",

@@ -280,9 +280,9 @@ def server(tmp_path):
 def test_downloads_are_checked_and_leave_no_trace_on_stderr(server, tmp_path, capfd):
     folder, address = server
     (folder / "text").write_bytes(b"to be")
-    assert sources._download(f"{address}/text", tmp_path, known_hash=sha256(b"to be")) == b"to be"
+    assert sources.download(f"{address}/text", tmp_path, known_hash=sha256(b"to be")) == b"to be"
     with pytest.raises(ValueError, match="hash"):
-        sources._download(f"{address}/text", tmp_path / "again", known_hash=sha256(b"or not"))
+        sources.download(f"{address}/text", tmp_path / "again", known_hash=sha256(b"or not"))
     assert capfd.readouterr().err == ""
 
 
@@ -290,5 +290,5 @@ def test_seismic_bumps_from_the_archive_that_uci_serves(monkeypatch, tmp_path):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as files:
         files.writestr("seismic-bumps.arff", ARFF)
-    monkeypatch.setattr(sources, "_download", lambda url, folder: packed.getvalue())
+    monkeypatch.setattr(sources, "download", lambda url, folder: packed.getvalue())
     assert sources._seismic_bumps(tmp_path) == {"seismic-bumps.arff": ARFF.encode()}

@@ -77,6 +77,10 @@ WRONG = {
         ("clip=0", lambda: Recipe(clip=0)),
         ("checkpoint_every=-1", lambda: Recipe(checkpoint_every=-1)),
     ],
+    "load_pretrained": [
+        ("name='resnet50-cifar10': expected one of", lambda: networks.load_pretrained("resnet50-cifar10")),
+        ("name=None: expected one of", lambda: networks.load_pretrained(None)),
+    ],
     "sample_text": [
         ("prompt='': expected characters of the vocabulary", lambda: written(prompt="")),
         ("prompt='ax'.*not .'x'.", lambda: written(prompt="ax")),

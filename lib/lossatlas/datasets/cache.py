@@ -19,7 +19,7 @@ from lossatlas.datasets.sources import FILES, CorruptFile, Fetch, Files
 
 
 class DatasetUnavailable(RuntimeError):
-    """No source holds the files of a dataset; the message names each source and its reason."""
+    """No source holds the files of a dataset or network; the message names each source and its reason."""
 
 
 def default_root() -> Path:
@@ -28,16 +28,22 @@ def default_root() -> Path:
 
 
 def find_files(
-    name: str, root: str | Path | None = None, *, mirrors: Sequence[tuple[str, Fetch]] = ()
+    name: str,
+    root: str | Path | None = None,
+    *,
+    wanted: Files | None = None,
+    mirrors: Sequence[tuple[str, Fetch]] = (),
 ) -> tuple[dict[str, bytes], str]:
     """Return the checked files of a dataset in canonical form, and the name of the source that had them.
 
     Parameters
     ----------
     name
-        One of ``sources.FILES``.
+        The folder in the cache; one of ``sources.FILES`` unless ``wanted`` is given.
     root
         Folder of the cache. A corrupted file there is renamed with a warning.
+    wanted
+        The files, if they are none of ``sources.FILES``.
     mirrors
         Sources that are tried after the official ones: (name, function), as in ``Files.fetchers``.
 
@@ -46,7 +52,7 @@ def find_files(
     DatasetUnavailable
         If no source has every file.
     """
-    wanted = FILES[name]
+    wanted = FILES[name] if wanted is None else wanted
     cache = (default_root() if root is None else Path(root)) / name
     refused: list[str] = []
 
@@ -71,12 +77,12 @@ def find_files(
         else:
             _keep(files, cache)
             return files, source
+    mirrored = "Run `make data` (or `python data/fetch.py`) in the project, which also tries mirrors; or put"
     raise DatasetUnavailable(
-        f"dataset {name!r} is not available. Tried:\n"
+        f"{wanted.what} {name!r} is not available. Tried:\n"
         + "".join(f"  - {line}\n" for line in refused)
-        + "Run `make data` (or `python data/fetch.py`) in the project, which also tries mirrors; "
-        + f"or put these files into {cache}, or into a folder that LOSSATLAS_DATA names: "
-        + ", ".join(wanted.checksums)
+        + f"{mirrored if name in FILES else 'Put'} these files into {cache}, "
+        + f"or into a folder that LOSSATLAS_DATA names: {', '.join(wanted.checksums)}"
     )
 
 

@@ -77,7 +77,8 @@ def _cifar_batches(folder: Path, images: type) -> dict[str, bytes]:
     return {file: batch.tobytes() for file, batch in zip(CIFAR10, batches, strict=True)}
 
 
-def _download(url: str, folder: Path, *, known_hash: str | None = None) -> bytes:
+def download(url: str, folder: Path, *, known_hash: str | None = None) -> bytes:
+    """Return what lies at an address, with a progress bar where somebody looks. Raises OSError if nothing answers."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
@@ -87,7 +88,7 @@ def _download(url: str, folder: Path, *, known_hash: str | None = None) -> bytes
 
 
 def _seismic_bumps(folder: Path) -> dict[str, bytes]:
-    archive = _download("https://archive.ics.uci.edu/static/public/266/seismic+bumps.zip", folder)
+    archive = download("https://archive.ics.uci.edu/static/public/266/seismic+bumps.zip", folder)
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
         member = next(member for member in files.namelist() if member.endswith("seismic-bumps.arff"))
         return {"seismic-bumps.arff": files.read(member)}
@@ -95,13 +96,13 @@ def _seismic_bumps(folder: Path) -> dict[str, bytes]:
 
 def _seismic_bumps_plain(folder: Path) -> dict[str, bytes]:
     url = "https://archive.ics.uci.edu/ml/machine-learning-databases/00266/seismic-bumps.arff"
-    return {"seismic-bumps.arff": _download(url, folder)}
+    return {"seismic-bumps.arff": download(url, folder)}
 
 
 def _tinyshakespeare(folder: Path) -> dict[str, bytes]:
     commit = "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
     url = f"https://raw.githubusercontent.com/karpathy/char-rnn/{commit}/data/tinyshakespeare/input.txt"
-    return {file: _download(url, folder, known_hash=checksum) for file, checksum in SHAKESPEARE.items()}
+    return {file: download(url, folder, known_hash=checksum) for file, checksum in SHAKESPEARE.items()}
 
 
 MNIST = {
@@ -141,11 +142,14 @@ class Files:
         the order in which they are tried.
     canonical
         The form that is checked and kept.
+    what
+        What these files are, for messages.
     """
 
     checksums: Mapping[str, str]
     fetchers: tuple[tuple[str, Fetch], ...]
     canonical: Callable[[bytes], bytes] = bytes
+    what: str = "dataset"
 
     def checked(self, file: str, contents: bytes) -> bytes:
         """Plain or gzipped ``contents`` in canonical form. Raises CorruptFile unless the checksum agrees."""

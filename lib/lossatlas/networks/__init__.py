@@ -2,7 +2,19 @@
 
 from lossatlas.networks.classification import SCORES, classification_scores
 from lossatlas.networks.models import MODELS, build_model
+from lossatlas.networks.pretrained import PRETRAINED, load_pretrained
 from lossatlas.networks.text_sampling import sample_text
 from lossatlas.networks.training import Recipe, Run, fit
 
-__all__ = ["MODELS", "SCORES", "Recipe", "Run", "build_model", "classification_scores", "fit", "sample_text"]
+__all__ = [
+    "MODELS",
+    "PRETRAINED",
+    "SCORES",
+    "Recipe",
+    "Run",
+    "build_model",
+    "classification_scores",
+    "fit",
+    "load_pretrained",
+    "sample_text",
+]
