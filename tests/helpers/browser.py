@@ -94,12 +94,17 @@ def page_of(shown: Sequence[object], folder: Path) -> Path:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=outputs)])
     assets.publish(notebook, folder, address="page.ipynb")
     viewer.publish_viewer(folder / "_static")
+    return styled("\n<p style='height:1500px'>Text.</p>\n".join(one.data["text/html"] for one in outputs), folder)
+
+
+def styled(body: str, folder: Path) -> Path:
+    """Write a page with the styles and scripts of the site into a folder."""
     config = yaml.safe_load((STATIC.parent.parent / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
+    (folder / "_static").mkdir(exist_ok=True)
     for name in (*config["html_css_files"], *config["html_js_files"]):
         (folder / "_static" / name).write_bytes((STATIC / name).read_bytes())
     links = [f'<link rel="stylesheet" href="_static/{name}">' for name in config["html_css_files"]]
     links += [f'<script src="_static/{name}" defer></script>' for name in config["html_js_files"]]
-    body = "\n<p style='height:1500px'>Text.</p>\n".join(output.data["text/html"] for output in outputs)
     page = folder / "page.html"
     page.write_text(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Scenes</title>'

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Boxes</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
-<link rel="stylesheet" href="atlas.css"><script src="overflow.js" defer></script>
+<link rel="stylesheet" href="tables.css"><script src="overflow.js" defer></script>
 <style>pre {{ overflow: auto }} pre.hidden {{ overflow: hidden }} .wide {{ width: 700px }}</style></head>
 <body><article class="bd-article">
 <pre id="code">{text}</pre><pre id="short">short</pre><pre id="own" tabindex="0">short</pre>
@@ -23,7 +23,7 @@ STATES = """() => Object.fromEntries([...document.querySelectorAll("[id]")].map(
 
 
 def test_boxes_take_the_focus_while_they_scroll(browser: Browser, tmp_path):
-    for name in ("atlas.css", "overflow.js"):
+    for name in ("tables.css", "overflow.js"):
         (tmp_path / name).write_bytes((STATIC / name).read_bytes())
     page = tmp_path / "page.html"
     page.write_text(PAGE.format(text="a long line of code " * 20), encoding="utf-8")

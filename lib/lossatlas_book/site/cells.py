@@ -64,7 +64,8 @@ def _move_lead(notebook: NotebookNode) -> None:
     moved = [output for output in cell.outputs if not _glued(output)]
     cell.outputs = [output for output in cell.outputs if _glued(output)]
     tags = [LEAD, "remove-input"]
-    notebook.cells.insert(1, new_code_cell("", outputs=moved, id="lead", metadata={"tags": tags}))
+    source = "# a page leaves out cells without code"
+    notebook.cells.insert(1, new_code_cell(source, outputs=moved, id="lead", metadata={"tags": tags}))
 
 
 def _glued(output: NotebookNode) -> bool:
