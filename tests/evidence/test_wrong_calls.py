@@ -75,6 +75,16 @@ WRONG = {
         (r"bounds=\(1, 0\): expected the least", lambda: evidence.mean_interval([1.0], bounds=(1, 0))),
         ("bounds=3", lambda: evidence.mean_interval([1.0], bounds=3)),
     ],
+    "paired_difference": [
+        ("measured is a DataArray; expected an xarray.Dataset", lambda: evidence.paired_difference(MEASURED)),
+        ("labels=.*expected one dimension", lambda: evidence.paired_difference(MEASURED.to_dataset())),
+        ("no labelled dimension 'split'", lambda: evidence.paired_difference(MEASURED.to_dataset(), split=("a", "b"))),
+        (
+            r"condition=\('a', 'c'\): expected two of \['a', 'b'\]",
+            lambda: evidence.paired_difference(MEASURED.to_dataset(), condition=("a", "c")),
+        ),
+        ("condition='a': expected", lambda: evidence.paired_difference(MEASURED.to_dataset(), condition="a")),
+    ],
     "spread_in_words": [
         (r"values=\[\[1, 2\]\]: expected tables", lambda: evidence.spread_in_words([[1, 2]])),
         ("expected 'condition' among them", lambda: evidence.spread_in_words(MEASURED.isel(condition=0, drop=True))),

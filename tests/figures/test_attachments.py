@@ -70,10 +70,10 @@ def test_records_and_curves_become_tables(tmp_path):
     path = taken(figures.dots(records, "m")._repr_html_(), tmp_path)["Data (NetCDF)"]
     with xr.open_dataset(path, engine="h5netcdf") as opened:
         assert opened.to_dataframe().to_dict("records") == records
-    curve = figures.curve_against({"x": {2: [1.0, 2.0], 4: [3.0]}}, xlabel="depth", ylabel="loss")
+    measured = xr.Dataset({"loss": (("depth", "seed"), [[1.0, 2.0], [3.0, 4.0]])}, {"depth": [2, 4]})
+    curve = figures.against(measured, "depth", "loss")
     with xr.open_dataset(taken(curve._repr_html_(), tmp_path)["Data (NetCDF)"], engine="h5netcdf") as opened:
-        found = list(zip(opened.x.values, opened.run.values, opened.value.values, strict=True))
-    assert found == [(2, 0, 1.0), (2, 1, 2.0), (4, 0, 3.0)]
+        xr.testing.assert_equal(opened.load(), measured)
 
 
 def test_a_scene_gives_its_numbers_and_the_heights_that_it_shows(tmp_path):

@@ -71,16 +71,46 @@ def test_lines_and_surfaces_over_condition():
     xr.testing.assert_identical(figure.data["surfaces"][0], surfaces)
 
 
-def test_a_measure_over_a_number():
-    depth = xr.DataArray(
-        GENERATOR.uniform(1, 2, (2, 4, 3)),
-        {"condition": CONDITIONS, "depth": [2, 4, 8, 16], "seed": SEEDS},
-        ("condition", "depth", "seed"),
-        name="roughness",
+def test_a_measure_over_a_number_of_the_condition_or_of_a_dimension():
+    values = GENERATOR.uniform(1, 2, (2, 4, 3))
+    deep = xr.Dataset(
+        {"roughness": (("family", "depth", "seed"), values)}, {"family": CONDITIONS, "depth": [2, 4, 8, 16]}
     )
-    apart = {c: {d: depth.sel(condition=c, depth=d).values.tolist() for d in (2, 4, 8, 16)} for c in CONDITIONS}
-    one, other = (figures.curve_against(data, xlabel="depth", ylabel="roughness") for data in (depth, apart))
-    assert lines(one) == lines(other) and one.alt == other.alt
+    flat = deep.stack(condition=["family", "depth"]).transpose("condition", "seed")
+    flat = flat.reset_index("condition").assign_coords(condition=[f"network {i}" for i in range(8)])
+    for data in (deep, flat):
+        ax = figures.against(data, "depth", "roughness", by="family").axes[0]
+        for i, label in enumerate(CONDITIONS):
+            line = ax.lines[2 * i]
+            assert line.get_label() == label
+            np.testing.assert_allclose(line.get_xydata(), np.column_stack([[2, 4, 8, 16], values[i].mean(axis=1)]))
+    one = flat.isel(condition=slice(4))  # depth tells its conditions apart: one line, not four
+    assert len(figures.against(one, "depth", "roughness").axes[0].lines) == 2
+    with pytest.raises(ValueError, match=r"y='roughness' has two values at x = 2; name what tells lines apart by `by`"):
+        figures.against(flat, "depth", "roughness")
+    with pytest.raises(ValueError, match=r"y='roughness' is over .*; choose along 'family'"):
+        figures.against(deep, "depth", "roughness")
+    named = deep.isel(depth=0).rename(family="condition").assign_coords(epochs=("condition", [1, 30]))
+    named["loss"] = named.roughness / 10
+    line, cloud = figures.against(named, "loss", "roughness").axes[0].lines  # each dot at its own x
+    np.testing.assert_allclose(np.sort(cloud.get_xdata()), np.sort(values[:, 0].ravel() / 10))
+    np.testing.assert_allclose(np.sort(line.get_xdata()), np.sort(values[:, 0].mean(axis=1) / 10))
+
+
+def test_several_measures_stand_side_by_side():
+    figure = figures.dots(MEASURED, ["roughness", "sharpness"], log=["sharpness"])
+    alone = [figures.dots(MEASURED, name, log=name == "sharpness") for name in ("roughness", "sharpness")]
+    assert lines(figure) == lines(alone[0]) + lines(alone[1])
+    assert figure.alt == f"{alone[0].alt} {alone[1].alt}"
+    assert [ax.get_xscale() for ax in figure.axes] == ["linear", "log"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == CONDITIONS
+    assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["", ""]
+    figure.draw_without_rendering()
+    left, right = (ax.get_tightbbox() for ax in figure.axes)
+    assert left.x1 <= right.x0  # no label reaches into the next measure
+
+
+def test_distributions_over_condition_and_seed():
     shares = xr.DataArray(
         GENERATOR.uniform(0, 1, (2, 3, 5)),
         {"condition": CONDITIONS, "bin": np.arange(5.0)},

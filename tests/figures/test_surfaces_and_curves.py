@@ -402,9 +402,9 @@ def test_no_interval_leaves_the_values_that_a_measure_can_have():
     records = [{"condition": "a", "seed": s, "nonconvex_share": v} for s, v in enumerate(values)]
     (span,) = [line.get_xdata() for line in figures.dots(records, "nonconvex_share").axes[0].lines[1:2]]
     assert span[0] == 0 < span[1] < 1
+    twice = xr.Dataset({"m": (("depth", "seed"), [values, values])}, {"depth": [1, 2]})
     free, bound = (
-        figures.curve_against({"a": {1: values, 2: values}}, xlabel="x", ylabel="y", **options).axes[0]
-        for options in ({}, {"bounds": (0, 1)})
+        figures.against(twice.rename(m=name), "depth", name).axes[0] for name in ("sharpness", "nonconvex_share")
     )
     assert band_at(bands(free)[0], 1.0).min() < 0 == band_at(bands(bound)[0], 1.0).min()
 
@@ -412,7 +412,8 @@ def test_no_interval_leaves_the_values_that_a_measure_can_have():
 def test_an_interval_that_reaches_zero_leaves_a_logarithmic_axis():
     values = [0.1, 0.1, 0.9]
     assert np.mean(values) < stats.t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
-    ax = figures.curve_against({"a": {1: values, 2: values}}, xlabel="x", ylabel="y", log_y=True).axes[0]
+    twice = xr.Dataset({"m": (("depth", "seed"), [values, values])}, {"depth": [1, 2]})
+    ax = figures.against(twice, "depth", "m", log_y=True).axes[0]
     low, _ = ax.get_ylim()
     assert 0 < band_at(bands(ax)[0], 1.0).min() < low and 0.02 < low < 0.1
     records = [{"condition": "a", "seed": s, "sharpness": v} for s, v in enumerate(values)]
@@ -423,10 +424,8 @@ def test_an_interval_that_reaches_zero_leaves_a_logarithmic_axis():
 
 
 def test_a_legend_below_the_axes_covers_nothing():
-    groups = {name: {x: [x + i] for x in range(3)} for i, name in enumerate("abc")}
-    inside, below = (
-        figures.curve_against(groups, xlabel="x", ylabel="y", legend_below=choice) for choice in (False, True)
-    )
+    lines = xr.Dataset({"m": (("condition", "depth"), np.arange(9.0).reshape(3, 3))}, {"depth": [1, 2, 4]})
+    inside, below = (figures.against(lines, "depth", "m", legend_below=choice) for choice in (False, True))
     assert below.get_figheight() > inside.get_figheight()
     below.draw_without_rendering()
     (ax,) = below.axes
@@ -457,25 +456,29 @@ def test_histograms_of_seeds():
         figures.histograms({"a": seeds[0].expand_dims("draw")}, xlabel="weight")
 
 
-def test_a_curve_against_a_number():
-    groups = {"plain": {16: [4, 6], 2: [1, 3]}, "skip": {2: [1, np.nan], 16: [2, 2]}}
-    figure = figures.curve_against(groups, xlabel="weight layers", ylabel="sharpness", log_x=True)
+def test_a_measure_against_a_number():
+    values = [[[4, 6], [1, 3]], [[2, 2], [1, np.nan]]]
+    groups = xr.Dataset(
+        {"sharpness": (("condition", "layers", "seed"), values)}, {"condition": ["plain", "skip"], "layers": [16, 2]}
+    )
+    figure = figures.against(groups, "layers", "sharpness", xlabel="weight layers", log_x=True)
     ax = figure.axes[0]
     means = {line.get_label(): line.get_xydata() for line in ax.lines if not line.get_label().startswith("_")}
     np.testing.assert_allclose(means["plain"], [[2, 2], [16, 5]])
     np.testing.assert_allclose(means["skip"], [[2, 1], [16, 2]])
     figure.draw_without_rendering()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("weight layers", "sharpness")
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "16"]
     dots = [line for line in ax.lines if line.get_label().startswith("_")]
     np.testing.assert_allclose(np.sort(dots[0].get_ydata()), [1, 3, 4, 6])
     assert "plain: 2 at 2, 5 at 16" in figure.alt
-    ax = figures.curve_against({"λ": {0: [1], 0.1: [2], 1: [3]}}, xlabel="λ", ylabel="y", log_x=True).axes[0]
+    strengths = xr.Dataset({"m": ("strength", [1.0, np.nan, 2.0, 3.0])}, {"strength": [0, 0.01, 0.1, 1]})
+    ax = figures.against(strengths, "strength", "m", log_x=True).axes[0]
     seen = ax.transData.transform([(x, 1) for x in (0, 0.1, 1)])[:, 0]
     np.testing.assert_allclose(seen[1] - seen[0], seen[2] - seen[1])  # zero is a decade left of the smallest
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1", "1"]
-    for bad in ({}, {"plain": {}}):
-        with pytest.raises(ValueError, match="values"):
-            figures.curve_against(bad, xlabel="x", ylabel="y")
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1", "1"]  # nothing was measured at 0.01
+    with pytest.raises(ValueError, match="y='m': no finite value"):
+        figures.against(strengths.isel(strength=[1]), "strength", "m")
 
 
 def test_a_scatter_has_a_point_a_network_and_says_the_rank_correlation():
@@ -526,7 +529,7 @@ ALL = {
     "histograms": lambda: figures.histograms(
         {"a": xr.DataArray([0.5, 0.5], {"w": [0.0, 1.0]}, ["w"])}, xlabel="weight"
     ),
-    "curve_against": lambda: figures.curve_against({"a": {1: [1.0]}}, xlabel="x", ylabel="y"),
+    "against": lambda: figures.against(xr.Dataset({"m": ("depth", [1.0])}, {"depth": [1]}), "depth", "m"),
     "scatter": lambda: figures.scatter([{"condition": f"{i} units", "m": i, "n": -i} for i in range(7)], "m", "n"),
 }
 

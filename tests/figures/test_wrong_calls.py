@@ -14,6 +14,7 @@ PATH = xr.Dataset({"alpha": ("step", [0.5, 0.0]), "beta": ("step", [0.5, 0.0])})
 RUN = xr.Dataset({"train_loss": ("epoch", [2.0, 1.0]), "test_loss": ("epoch", [2.0, 1.0])}, {"epoch": [1, 2]})
 RECORDS = [{"condition": "a", "seed": seed, "m": 1.0 + seed, "n": 2.0} for seed in range(4)]
 SHARES = xr.DataArray([0.2, 0.8], {"weight": [0.0, 1.0]}, ["weight"])
+OVER_DEPTH = xr.Dataset({"m": ("depth", [1.0, 2.0]), "name": ("depth", ["a", "b"])}, {"depth": [2, 4]})
 TREND = evidence.trend([1, 2, 3, 4, 5], [2, 3, 5, 7, 11])
 NOT_DATASETS = (None, 3, "loss", [1, 2], SURFACE.loss, np.ones((3, 3)))
 
@@ -69,11 +70,12 @@ CALLS = {  # by function: how it is called rightly, and what must be refused: th
         {"shares": (None, [SHARES], {}, RUN, {"a": RUN}, {"a": SHARES.drop_vars("weight")}), "xlabel": (3,)},
     ),
     "dots": (
-        lambda measured=RECORDS, measure="m", **options: figures.dots(measured, measure, **options),
+        lambda measured=RECORDS, measures="m", **options: figures.dots(measured, measures, **options),
         {
             "measured": (None, 3, "m", {"a": 1}, [], [3], RUN, SURFACE.loss),
             "records": ([{"condition": "a"}], [{"m": 1.0}], [{"condition": "a", "m": "high"}]),
-            "measure": ("roughness", 3),
+            "measures": ("roughness", ["m", "roughness"], 3, [], [3]),
+            "log": (3, "m", ["roughness"]),
             "xlabel": (3,),
         },
     ),
@@ -81,12 +83,13 @@ CALLS = {  # by function: how it is called rightly, and what must be refused: th
         lambda measured=RECORDS, x="m", y="n", **options: figures.scatter(measured, x, y, **options),
         {"measured": (None, {"a": 1}, [], RUN), "x": ("roughness",), "y": ("roughness",), "title": (3,)},
     ),
-    "curve_against": (
-        lambda values={"a": {1: [2.0]}}, xlabel="x", ylabel="y", **options: figures.curve_against(
-            values, xlabel=xlabel, ylabel=ylabel, **options
-        ),
+    "against": (
+        lambda measured=OVER_DEPTH, x="depth", y="m", **options: figures.against(measured, x, y, **options),
         {
-            "values": (None, [1], {}, {"a": {}}, {"a": [1]}, {"a": {"deep": [1]}}, {"a": {1: 3}}, RUN, SURFACE.loss),
+            "measured": (None, 3, {"a": 1}, [], RECORDS, OVER_DEPTH.m),
+            "x": (None, 3, "width", "name"),
+            "y": (None, 3, "roughness", "name"),
+            "by": (3, "width"),
             "xlabel": (3,),
             "ylabel": (3,),
         },
@@ -125,7 +128,7 @@ SAID_AS = {  # what the error may name instead of the argument
     ("contour", "surface"): "loss",
     ("contour", "variable"): "accuracy",
     ("path_over_contours", "surface"): "loss",
-    ("dots", "measure"): "records",
+    ("dots", "measures"): "records",
     ("dots", "measured"): "records",
     ("scatter", "x"): "records",
     ("scatter", "y"): "records",

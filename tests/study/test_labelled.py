@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lossatlas import evidence, geometry
+from lossatlas import evidence, figures, geometry
 from lossatlas.networks import Recipe
 from lossatlas.study import Condition, RandomPlane, Slice, Study, UnexpectedVerdict, published
 
@@ -69,6 +69,17 @@ def test_collected_results_are_those_of_the_runs(study):
             own = study.result("ends", condition, seed, compute=pytest.fail, epochs="all")
             np.testing.assert_array_equal(found.loss.sel(condition=condition.label, seed=seed), own.loss)
     assert found.attrs["unit"] == "nats" and "of" not in found.attrs and "key" not in found.attrs
+
+
+def test_train_less_test_is_the_difference_of_two_surfaces_of_one_plane(study):
+    found = study.measure([SHORT, LONG], range(2), SLICES, ["roughness"])
+    gained = evidence.paired_difference(found, split=("train", "test"))
+    assert gained.plane.values.tolist() == ["plane 0"]  # the other was not seen with the training samples
+    row = gained["roughness, train − test"].sel(plane="plane 0", condition="long", seed=1)
+    test, train = (geometry.roughness(study.surface(LONG, 1, slice=slice)) for slice in (SLICES[0], SLICES[2]))
+    assert float(row) == float(train - test) and "valid_min" not in row.attrs
+    table = figures.seeds_table(gained)
+    assert table.headers[2:] == ("roughness, train − test",) and len(table.rows) == 2
 
 
 def test_a_mapping_names_slices_that_differ_in_nothing_but_the_grid(study):

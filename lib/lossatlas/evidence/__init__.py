@@ -2,6 +2,7 @@
 
 from lossatlas.evidence.claims import SEEDS, Claim, Verdict, claim, judge
 from lossatlas.evidence.correlation import Trend, trend
+from lossatlas.evidence.paired import paired_difference
 from lossatlas.evidence.records import by_condition, from_records, plain, to_records
 from lossatlas.evidence.sentences import changes_in_words, in_words, spread_in_words, trends_in_words
 from lossatlas.evidence.statistics import (
@@ -31,6 +32,7 @@ __all__ = [
     "in_words",
     "judge",
     "mean_interval",
+    "paired_difference",
     "plain",
     "spread_in_words",
     "to_records",

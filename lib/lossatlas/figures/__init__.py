@@ -3,7 +3,8 @@
 from lossatlas._text import interval_text, listed, number
 from lossatlas.figures.alt_text import describe
 from lossatlas.figures.curves import histograms, loss_curves, profile
-from lossatlas.figures.measures import curve_against, dots, scatter
+from lossatlas.figures.dependence import against
+from lossatlas.figures.measures import dots, scatter
 from lossatlas.figures.prose import Quantity, amount, percent, say
 from lossatlas.figures.provenance import provenance_table
 from lossatlas.figures.surfaces import contour, panels, path_over_contours
@@ -15,10 +16,10 @@ from lossatlas.geometry import spoken
 __all__ = [
     "Quantity",
     "Table",
+    "against",
     "amount",
     "claims_table",
     "contour",
-    "curve_against",
     "describe",
     "dots",
     "figure_html",

@@ -34,8 +34,8 @@ class Attachment:
 def numbers(arguments: Mapping[str, object]) -> dict[str, list[xr.Dataset]]:
     """Return what holds numbers among the arguments of a drawing function, as Datasets by title.
 
-    These are Datasets, arrays, mappings of them by title, several (training runs) under a title, records (mappings of
-    plain values), and values by x. Other arguments, such as colours and labels, are left out.
+    These are Datasets, arrays, mappings of them by title, several (training runs) under a title, and records (mappings
+    of plain values). Other arguments, such as colours and labels, are left out.
     """
     found = {}
     for name, value in arguments.items():
@@ -56,8 +56,6 @@ def _members(value: object) -> list[xr.Dataset]:
         return [_table(value)]
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [one for entry in value if isinstance(entry, xr.Dataset | xr.DataArray) for one in _members(entry)]
-    if isinstance(value, Mapping) and value and all(isinstance(x, int | float | np.number) for x in value):
-        return [_table([{"x": x, "run": run, "value": y} for x, ys in value.items() for run, y in enumerate(ys)])]
     return []
 
 

@@ -61,9 +61,10 @@ def legend(ax: Axes, seeds: set[int], *, below: bool = False) -> None:
     """
     count = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)}–{max(seeds)}"
     title = f"mean and 95% interval, {count} seeds" if max(seeds) > 1 else None
-    entries = len(ax.get_legend_handles_labels()[0])
+    handles, labels = ax.get_legend_handles_labels()
+    entries = len(handles)
     if title or entries > 1:
-        made = ax.legend(title=title, title_fontsize=10, alignment="left")
+        made = ax.legend(handles, labels, title=title, title_fontsize=10, alignment="left")
         made.get_title().set_color(QUIET)
         if below:
             figure = root(ax)

@@ -160,7 +160,8 @@ def records(name: str, data: object) -> list[dict[str, Any]]:
     name
         The argument, for errors.
     data
-        A Dataset of measures over `condition` and `seed`, or records, which are returned as they are.
+        A Dataset of measures over `condition` and `seed`, and other dimensions of one entry; or records, which are
+        returned as they are.
 
     Raises
     ------
@@ -187,6 +188,7 @@ def records(name: str, data: object) -> list[dict[str, Any]]:
 
 
 def _rows(name: str, data: xr.Dataset) -> list[dict[str, Any]]:
+    data = data.squeeze([one for one, size in data.sizes.items() if size == 1 and one not in ("condition", "seed")])
     variables = [str(variable) for variable in data.data_vars]
     wrong = [
         (variable, data[variable].dims) for variable in variables if set(data[variable].dims) - {"condition", "seed"}

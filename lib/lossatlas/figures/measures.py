@@ -1,9 +1,10 @@
-"""Figures of measures of trained networks: a dot a seed, one measure against another or against a number."""
+"""Figures of measures of trained networks: a dot a seed, and one measure against another."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,40 +14,42 @@ from matplotlib.figure import Figure
 
 from lossatlas._text import interval_text, number
 from lossatlas.evidence import by_condition, mean_interval, trend
-from lossatlas.figures.bands import ANY, NEXT_TO_ZERO, band, legend, quiet_grid, set_scale
-from lossatlas.figures.labelled import groups, records
-from lossatlas.figures.theme import COLOURS, INK, MARKS, canvas, finish, sentence, styled
-from lossatlas.geometry import quantity, spoken
+from lossatlas.figures.bands import NEXT_TO_ZERO, quiet_grid, set_scale
+from lossatlas.figures.labelled import check_names, records
+from lossatlas.figures.theme import COLOURS, INK, MARKS, Picture, canvas, finish, root, sentence, styled
+from lossatlas.geometry import Measure, quantity, spoken
 
 
 @styled
 def dots(
     measured: xr.Dataset | Sequence[Mapping],
-    measure: str,
+    measures: str | Sequence[str],
     *,
-    log: bool = False,
+    log: bool | Sequence[str] = False,
     xlabel: str | None = None,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw a measure of every seed as a dot, a row a condition, with the mean and its 95% interval.
+    """Draw measures of every seed as dots, a row a condition, with the mean and its 95% interval.
 
-    Values that are not finite are counted beside the condition.
+    Several measures stand side by side, each on a scale of its own. Values that are not finite are counted beside the
+    condition.
 
     Parameters
     ----------
     measured : Dataset over condition and seed, or sequence of mappings
         Measures as variables; or records (see :func:`lossatlas.evidence.by_condition`).
-    measure : str
+    measures : str or sequence of str
         Which of them to draw.
-    log : bool
-        Whether the axis is logarithmic. With values at or below zero it is not, and its label says so.
+    log : bool or sequence of str
+        Whether the axis is logarithmic, or for which measures. With values at or below zero it is not, and its label
+        says so.
     xlabel : str, optional
-        The name of the measure, with its unit.
+        The name of a single measure, with its unit.
     title : str, optional
         Above the axes.
     ax : matplotlib.axes.Axes, optional
-        Axes to draw into, instead of those of a new figure.
+        Axes to draw a single measure into, instead of those of a new figure.
 
     Returns
     -------
@@ -56,17 +59,45 @@ def dots(
     Raises
     ------
     ValueError
-        If a record lacks the measure.
+        If a record lacks a measure, or `xlabel` or `ax` is given for several.
 
     Examples
     --------
-    >>> records = [{"condition": "SGD", "seed": seed, "auc": 0.5 + seed / 10} for seed in range(3)]
+    >>> records = [{"condition": "SGD", "seed": seed, "auc": 0.5 + seed / 10, "loss": seed} for seed in range(3)]
     >>> dots(records, "auc", xlabel="AUC").alt.startswith("AUC of every seed. SGD: mean 0.6 [")
     True
+    >>> len(dots(records, ["auc", "loss"]).axes)
+    2
     """
-    found = by_condition(records("measured", measured), measure)
-    known = quantity(measured[measure] if isinstance(measured, xr.Dataset) else measure)
-    ax = canvas(ax, (5.4, 1.3 + 0.55 * len(found)))
+    rows = records("measured", measured)
+    names = [measures] if isinstance(measures, str) else check_names("measures", measures)
+    logarithmic = names if log is True else check_names("log", log) if log else []
+    found = [by_condition(rows, name) for name in names]
+    if unknown := [name for name in logarithmic if name not in names]:
+        raise ValueError(f"log={log!r}: {unknown[0]!r} is not drawn; expected some of {names}")
+    size = (2.2 + 3.2 * len(names), 1.3 + 0.55 * len(found[0]))
+    if len(names) > 1 and (xlabel is not None or ax is not None):
+        raise ValueError(f"measures={names!r}: expected one measure with xlabel or ax")
+    alone = len(names) == 1
+    axes = [canvas(ax, size)] if alone else Picture(figsize=size, layout="constrained").subplots(1, len(names))
+    for i, (each, name) in enumerate(zip(axes, names, strict=True)):
+        known = quantity(measured[name] if isinstance(measured, xr.Dataset) else name)
+        _rows(
+            each,
+            found[i],
+            replace(known, label=xlabel or known.label),
+            log=name in logarithmic,
+            width=50 if alone else 41,
+        )
+        if i:
+            each.set_yticklabels(_missing(values) for values in found[i].values())
+    if title:
+        axes[0].set_title(title, loc="left")
+    return root(axes[0])
+
+
+def _rows(ax: Axes, found: Mapping[str, Sequence[float]], known: Measure, *, log: bool, width: int) -> None:
+    """Draw one measure, a row a condition, with a label of lines of this width, and describe it in `alt`."""
     everything = np.concatenate([np.asarray(values, dtype=float) for values in found.values()])
     said = set_scale(ax, "x", everything, log=log)
     log = ax.get_xscale() == "log"
@@ -86,24 +117,35 @@ def dots(
                 ax.dataLim.set_points(seen)  # a bar that reaches zero goes on beside a logarithmic axis
                 ax.update_datalim([(max(low, finite.min() / 2) if log else low, i), (mean.high, i)])
             ax.plot(mean.mean, i + 0.27, "|", color=INK, ms=11, mew=2.4)
-        missing = values.size - finite.size
-        names.append("\n".join(textwrap.wrap(condition, 18)) + (f"\n({missing} not finite)" if missing else ""))
+        missing = _missing(values)
+        names.append("\n".join([*textwrap.wrap(condition, 18), *([missing] if missing else [])]))
         sentences.append(
             f"{condition}: mean {interval_text(mean.mean, mean.low, mean.high)} over {mean.n} seeds"
-            + (f", {missing} not finite" if missing else "")
+            + (f", {missing.strip('()')}" if missing else "")
         )
     if ax.get_xscale() == "linear":
         ax.locator_params(axis="x", nbins=6)  # so that numbers of many digits stay apart
-    name = xlabel or known.label
     ax.set_yticks(range(len(found)), names)
     ax.set_ylim(len(found) - 0.45, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     what, _, direction = known.words.partition("; ")
-    lines = [f"{name}: {what}" if what else name, f"{direction}; bars: 95% interval".removeprefix("; "), said.strip()]
-    ax.set_xlabel("\n".join(part for line in lines for part in textwrap.wrap(line, 50)), fontsize=10, linespacing=1.4)
+    lines = [
+        f"{known.label}: {what}" if what else known.label,
+        f"{direction}; bars: 95% interval".removeprefix("; "),
+        said.strip(),
+    ]
+    ax.set_xlabel(
+        "\n".join(part for line in lines for part in textwrap.wrap(line, width)), fontsize=10, linespacing=1.4
+    )
     quiet_grid(ax, "x")
-    return finish(ax, sentence(f"{name} of every seed. ") + "; ".join(sentences) + ".", title)
+    finish(ax, sentence(f"{known.label} of every seed. ") + "; ".join(sentences) + ".")
+
+
+def _missing(values: Sequence[float] | np.ndarray) -> str:
+    """Return how many values are not finite, in parentheses; "" if all are."""
+    missing = int((~np.isfinite(np.asarray(values, dtype=float))).sum())
+    return f"({missing} not finite)" if missing else ""
 
 
 @styled
@@ -180,123 +222,3 @@ def scatter(
     below = (-0.1, -0.17)
     ax.legend(title=said, title_fontsize=10, ncols=2, loc="upper left", bbox_to_anchor=below, alignment="left")
     return finish(ax, sentence(f"{names[1]} against {names[0]}; {said}. ") + "; ".join(sentences) + ".", title)
-
-
-@styled
-def curve_against(
-    values: xr.DataArray | Mapping[str, Mapping[float, Sequence[float]]],
-    *,
-    xlabel: str,
-    ylabel: str,
-    log_x: bool = False,
-    log_y: bool = False,
-    bounds: tuple[float, float] = ANY,
-    legend_below: bool = False,
-    title: str | None = None,
-    ax: Axes | None = None,
-) -> Figure:
-    """Draw a measure against a number, such as depth or width.
-
-    Seeds are small dots, their mean is a line, its 95% interval a band.
-
-    Parameters
-    ----------
-    values : xarray.DataArray, or mapping of str to mapping of float to sequence of float
-        Over one dimension with numbers as its coordinate, and condition and seed if it has them; or by label the
-        values of all seeds at each x.
-    xlabel, ylabel : str
-        The labels of the axes, with their units.
-    log_x, log_y : bool
-        Whether an axis is logarithmic. x = 0 then stands one decade left of the smallest other. With values at or
-        below zero the vertical axis is not logarithmic, and its label says so.
-    bounds : tuple of two floats
-        The least and the largest value that the measure can have, at which the band ends.
-    legend_below : bool
-        Whether the legend stands under the axes, in a figure that grows by its height.
-    title : str, optional
-        Above the axes.
-    ax : matplotlib.axes.Axes, optional
-        Axes to draw into, instead of those of a new figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Its `alt` describes it.
-
-    Raises
-    ------
-    ValueError
-        If there are no values, or they are not numbers by x.
-
-    Examples
-    --------
-    >>> curve_against({"plain": {2: [1.0, 3.0], 4: [5.0, 5.0]}}, xlabel="depth", ylabel="loss").alt
-    'Loss against depth. plain: 2 at 2, 5 at 4.'
-    """
-    found = _by_number(values)
-    ax = canvas(ax, (5.4, 3.6))
-    ticks = sorted({key for at in found.values() for key in at})
-    if log_x and ticks[0] == 0 < ticks[-1]:
-        ax.set_xscale("symlog", linthresh=ticks[1], linscale=0.9)  # 0 to the smallest is a decade
-    else:
-        ax.set_xscale("log" if log_x else "linear")
-    everything = [value for at in found.values() for seeds in at.values() for value in seeds]
-    said = set_scale(ax, "y", np.array(everything), log=log_y)
-    sentences, seeds = [], set()
-    for i, (label, at) in enumerate(found.items()):
-        x = np.array(sorted(at), dtype=float)
-        longest = max(len(at[key]) for key in at)
-        rows = np.full((longest, len(x)), np.nan)
-        for j, key in enumerate(sorted(at)):
-            rows[: len(at[key]), j] = at[key]
-            seeds.add(len(at[key]))
-        rows[~np.isfinite(rows)] = np.nan
-        colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
-        middle = band(ax, x, rows, label=label, bounds=bounds, color=colour, marker=mark, ms=5)
-        ax.plot(
-            np.broadcast_to(x, rows.shape).ravel(),
-            rows.ravel(),
-            mark,
-            color=colour,
-            ms=3.5,
-            alpha=0.35,
-            mew=0,
-        )
-        sentences.append(
-            f"{label}: " + ", ".join(f"{number(m)} at {number(v)}" for v, m in zip(x, middle, strict=True))
-        )
-    if log_x:
-        ax.set_xticks(ticks, [number(tick) for tick in ticks])
-        ax.minorticks_off()
-    ax.set(xlabel=xlabel, ylabel=ylabel + said)
-    quiet_grid(ax)
-    legend(ax, seeds, below=legend_below)
-    return finish(ax, sentence(f"{ylabel} against {xlabel}. ") + "; ".join(sentences) + ".", title)
-
-
-def _by_number(values: object) -> dict[str, dict[float, list[float]]]:
-    """Return by label the values of all seeds at each x. Raises ValueError if they are not that."""
-    if isinstance(values, xr.DataArray):
-        found: dict[str, dict[float, list[float]]] = {}
-        for label, members in groups("values", values, xr.DataArray).items():
-            if any(one.ndim != 1 or one.dims[0] not in one.coords for one in members):
-                raise ValueError(
-                    f"values has dimensions {values.dims}; expected one with numbers beside condition and seed"
-                )
-            across = members[0][members[0].dims[0]].to_numpy()
-            if across.dtype.kind not in "fiu":
-                raise ValueError(f"values has {members[0].dims[0]}={across.tolist()!r:.60}; expected numbers")
-            found[label] = {float(x): [float(one[i]) for one in members] for i, x in enumerate(across)}
-        return found
-    expected = "expected an xarray.DataArray, or by label the values of seeds at one x or more"
-    if isinstance(values, xr.Dataset) or not isinstance(values, Mapping):
-        raise ValueError(f"values is a {type(values).__name__}; {expected}")
-    if not values or not all(isinstance(at, Mapping) and at for at in values.values()):
-        raise ValueError(f"values={values!r:.80}: {expected}")
-    try:
-        return {
-            str(label): {float(x): [float(value) for value in seeds] for x, seeds in at.items()}
-            for label, at in values.items()
-        }
-    except (TypeError, ValueError):
-        raise ValueError(f"values={values!r:.80}: {expected}") from None
