@@ -53,6 +53,21 @@ def test_what_is_stored_is_not_computed_again(study, monkeypatch):
     xr.testing.assert_identical(study.history(QUICK, 0), history)
 
 
+def test_results_of_another_chapter_are_read_and_only_what_it_lacks_is_computed(study, tmp_path, monkeypatch):
+    theirs = study.surfaces([QUICK], [0, 1], slices=[SLICE])
+    before = sorted(path.name for path in (tmp_path / "test").iterdir())
+    reader = Study("reader", results=tmp_path, device="cpu", progress=False, reads=("test",))
+    monkeypatch.setattr(study_module, "fit", None)  # nothing is trained again
+    xr.testing.assert_identical(reader.surface(QUICK, 1, slice=SLICE), theirs["two layers", 1, SLICE])
+    xr.testing.assert_identical(reader.history(QUICK, 1), study.history(QUICK, 1))
+    assert not (tmp_path / "reader").exists()
+    for seed in (0, 1):  # the weights of seed 1 are kept in the cache
+        finer = reader.surface(QUICK, seed, slice=Slice(points=9, samples=50))
+        np.testing.assert_allclose(finer.loss[::2, ::2], theirs["two layers", seed, SLICE].loss, rtol=1e-6)
+    assert len(list((tmp_path / "reader").iterdir())) == 2
+    assert sorted(path.name for path in (tmp_path / "test").iterdir()) == before
+
+
 def test_the_label_is_for_people_and_everything_else_is_in_the_key(study):
     one = study.surface(QUICK, 0, slice=SLICE)
     renamed = Condition("another word", **{k: v for k, v in vars(QUICK).items() if k != "label"})

@@ -76,6 +76,8 @@ WRONG = {
         (r"chapter='\.\.'", lambda: Study("..")),
         ("chapter=''", lambda: Study("")),
         ("chapter=3", lambda: Study(3)),
+        (r"reads='\.\./x': expected letters", lambda: Study("test", reads=["../x"])),
+        ("reads='depth': expected a list", lambda: Study("test", reads="depth")),
         ("kept_seeds=0: expected a sequence", lambda: Study("test", kept_seeds=0)),
         ("results=3: expected a path", lambda: Study("test", results=3)),
     ],

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import xarray as xr
 from torch import Tensor
@@ -24,10 +25,19 @@ from lossatlas._files import set_aside, written_whole
 from lossatlas.study import files
 from lossatlas.vectors import Params
 
+Kept = TypeVar("Kept", xr.Dataset, Params)
+
 
 @dataclass(frozen=True)
 class Store:
     """Keep results in a folder. A ``request`` below is any JSON document that says what a result is.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    reads
+        Other folders whose files are read if the own one lacks an answer; nothing is written there.
 
     Examples
     --------
@@ -36,6 +46,7 @@ class Store:
     """
 
     root: Path
+    reads: tuple[Path, ...] = ()
 
     def path(self, name: str, request: Mapping, suffix: str) -> Path:
         """Return where the answer to a request is kept: a readable name and 12 hexadecimal digits of its hash."""
@@ -49,12 +60,9 @@ class Store:
 
         The attributes hold the request as JSON under ``request`` and the file's name under ``key``.
         """
-        path = self.path(name, request, ".nc")
-        if path.exists():
-            try:
-                return files.read_dataset(path, request=request)
-            except files.DamagedFile as error:
-                set_aside(path, f"{path.name} cannot be read ({error})")
+        found = self._read(files.read_dataset, name, request, ".nc")
+        if found is not None:
+            return found
         return self.put_result(name, request, compute())
 
     def put_result(self, name: str, request: Mapping, dataset: xr.Dataset) -> xr.Dataset:
@@ -67,14 +75,9 @@ class Store:
 
     def tensors(self, name: str, request: Mapping, compute: Callable[[], Params] | None = None) -> Params | None:
         """Return the stored tensors for a request; without ``compute``, None if there are none to be trusted."""
-        path = self.path(name, request, ".safetensors")
-        if path.exists():
-            try:
-                return files.read_tensors(path, request=request)
-            except files.DamagedFile as error:
-                set_aside(path, f"{path.name} cannot be read ({error})")
-        if compute is None:
-            return None
+        found = self._read(files.read_tensors, name, request, ".safetensors")
+        if found is not None or compute is None:
+            return found
         params = {key: tensor.detach().cpu().contiguous() for key, tensor in compute().items()}
         self.put_tensors(name, request, params)
         return params
@@ -85,3 +88,14 @@ class Store:
         with written_whole(path) as temporary:
             files.write_tensors(temporary, params, request=request)
         return path
+
+    def _read(self, read: Callable[..., Kept], name: str, request: Mapping, suffix: str) -> Kept | None:
+        """Return the first stored answer that can be trusted, None if there is none."""
+        own = self.path(name, request, suffix)
+        for path in (own, *(folder / own.name for folder in self.reads)):
+            if path.exists():
+                try:
+                    return read(path, request=request)
+                except files.DamagedFile as error:
+                    set_aside(path, f"{path.name} cannot be read ({error})")
+        return None

@@ -48,6 +48,8 @@ class Study:
         Whether progress bars are shown.
     kept_seeds
         The weights of these training seeds are kept beside the surfaces, those of others in ``results/cache``.
+    reads
+        Other chapters whose stored results are read as well: what they have is not computed again.
     """
 
     chapter: str
@@ -55,21 +57,27 @@ class Study:
     device: str = "auto"
     progress: bool = True
     kept_seeds: tuple[int, ...] = (0,)
+    reads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if not isinstance(self.chapter, str) or not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*", self.chapter):
-            raise ValueError(f"chapter={self.chapter!r}: expected letters, digits and . _ + - only, no path")
+        instance_of(self.reads, "reads", list | tuple, "a list of chapters")
+        for argument, name in (("chapter", self.chapter), *(("reads", name) for name in self.reads)):
+            if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*", name):
+                raise ValueError(f"{argument}={name!r}: expected letters, digits and . _ + - only, no path")
         path_like(self.results, "results")
         instance_of(self.kept_seeds, "kept_seeds", Sequence, "a sequence of seeds")
 
     @cached_property
     def store(self) -> Store:
         """Where the results are kept."""
-        return Store(in_project(Path(self.results) / self.chapter))
+        folder = in_project(Path(self.results) / self.chapter)
+        return Store(folder, tuple(folder.parent / name for name in self.reads))
 
     def _weights_store(self, seed: int) -> Store:
-        return self.store if seed in self.kept_seeds else Store(self.store.root.parent / "cache" / self.chapter)
+        cache = self.store.root.parent / "cache"
+        reads = (*self.store.reads, *(cache / name for name in self.reads))
+        return Store(self.store.root if seed in self.kept_seeds else cache / self.chapter, reads)
 
     def weights_path(self, condition: Condition, seed: int) -> Path:
         """Return where the trained weights are stored, or would be."""
