@@ -13,6 +13,12 @@ from lossatlas.study import netcdf
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def test_stored_surfaces_need_no_other_reader(monkeypatch):
+    monkeypatch.setattr(netcdf.xr, "load_dataset", pytest.fail)
+    path = next((ROOT / "data" / "results").glob("*/surface-*.nc"))
+    assert {"alpha", "beta", "loss"} <= set(netcdf.load(path, path.read_bytes()).variables)
+
+
 def kinds() -> list[Path]:
     """One stored file of every chapter and kind."""
     files = sorted((ROOT / "data" / "results").glob("*/*.nc"))
@@ -42,6 +48,9 @@ def test_stored_files_are_read_as_xarray_reads_them(path):
     [
         xr.Dataset({"a": ("x", [1.0, np.nan])}, {"x": [1, 2], "seed": 3}, {"words": "ä", "many": [1, 2], "one": [1.5]}),
         xr.Dataset({"a": ("x", np.arange(3, dtype="float32"), {"units": "nats"})}),
+        xr.Dataset({"a": ("x", [1.0, 2.0], {"units": "seconds"})}),
+        xr.Dataset({"a": ("x", [1, 2], {"units": "days since 2026-01-01"})}),
+        xr.Dataset({"a": ("x", [1, 2], {"units": "millimetres a day"})}, {"x": ("x", [1, 2], {"units": "steps"})}),
         xr.Dataset({"truth": ("x", [True, False])}),
         xr.Dataset({"words": ("x", ["a", "bc"])}),
         xr.Dataset({"when": ("x", np.array(["2026-01-02"], dtype="datetime64[ns]"))}),

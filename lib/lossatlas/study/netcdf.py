@@ -7,6 +7,7 @@ numbers of each. A file that holds anything else than plain numbers over named d
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,8 @@ INTERNAL = {
     "CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Coordinates", "_Netcdf4Dimid", "_NCProperties",
     "_FillValue", "coordinates",
 }  # fmt: skip
-ENCODED = {
-    "dtype",
-    "units",
-    "calendar",
-    "scale_factor",
-    "add_offset",
-    "missing_value",
-    "_Unsigned",
-}  # may change values
+ENCODED = {"dtype", "calendar", "scale_factor", "add_offset", "missing_value", "_Unsigned"}  # may change values
+TIMES = re.compile(r".* since .*|days|hours|minutes|seconds|(milli|micro|nano)seconds", re.DOTALL)  # units of times
 
 
 class _Other(Exception):
@@ -51,7 +45,7 @@ def _read(file: h5py.File) -> xr.Dataset:
         if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in "fi":
             raise _Other(name)
         attrs = dict(stored.attrs)
-        if set(attrs) & ENCODED or " since " in str(attrs.get("units", "")):
+        if set(attrs) & ENCODED or TIMES.fullmatch(str(attrs.get("units", ""))):
             raise _Other(name)
         if not np.isnan(np.asarray(attrs.get("_FillValue", np.nan), dtype=float)).all():
             raise _Other(name)
