@@ -22,6 +22,7 @@ from .pages import NOTEBOOKS
 
 BUILD = "from jupyter_book.cli.main import main; main()"
 MAX_WARNINGS = 20
+INCLUDED = ("CONTRIBUTING.md", "ARCHITECTURE.md")  # by pages of the book
 
 
 def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
@@ -32,8 +33,9 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     skip = shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "profiles")
     book = source / "book"  # Sphinx puts what is in its _static into the site's _static, which is above the pages
     shutil.copytree(root / "book", book, ignore=skip)
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(root / name, source / name)
+    for path in (root / name for name in ("_config.yml", "_toc.yml", *INCLUDED)):
+        if path.exists():
+            shutil.copy(path, source)
     (source / front_page.QUESTIONS).write_text(front_page.questions(root), encoding="utf-8")
     (source / NOTEBOOKS).mkdir()
     scenes = []
@@ -96,7 +98,8 @@ def build(root: Path, *, executed: Mapping[str, Path]) -> Path:
     pages = (file for file in (root / "book").rglob("*") if file.is_file() and file.suffix != ".ipynb")
     library = Path(__file__).parents[2] / "lossatlas" / "figures" / "templates"
     code = [*Path(__file__).parents[1].rglob("*.py"), *Path(__file__).parent.rglob("*.html"), *library.glob("*.html")]
-    config = [root / "_config.yml", root / "_toc.yml", *(p for p in [root / "constraints.txt"] if p.exists())]
+    config = (root / name for name in ("_config.yml", "_toc.yml", "constraints.txt", *INCLUDED))
+    config = [path for path in config if path.exists()]
     inputs = digest([*config, *sorted(pages), *sorted(code), *executed.values()])
     if _recorded(record) == inputs and (html / "index.html").exists():
         with step("site") as current:
