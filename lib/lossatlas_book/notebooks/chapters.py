@@ -14,7 +14,8 @@ from lossatlas._parameters import Parameter, read_parameters
 from ..console import Failure
 
 ABOUT = ("title", "question", "part")  # what the metadata of a chapter say under "lossatlas"
-PARTS = ("Start here", "The report", "Using it")  # of the book, as its contents name them
+REPORT = "The report"  # the part of the book to which new chapters belong
+PARTS = ("Start here", REPORT, "Using it")  # as the contents name them
 CHECK = "check_parameters(globals())"
 
 

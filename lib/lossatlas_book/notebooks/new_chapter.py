@@ -9,10 +9,9 @@ from pathlib import Path
 from lossatlas._files import write_whole
 
 from ..console import Failure
-from .chapters import CHECK, PARTS, chapters
+from .chapters import CHECK, REPORT, chapters
 
 LAST = "book/findings"  # new chapters come before this page
-PART = PARTS[1]  # which holds it
 INTRODUCTION = """# {title}
 
 **Question.** {question}
@@ -120,7 +119,7 @@ def create(root: Path, name: str, *, title: str = "", question: str = "") -> Pat
     metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
-        "lossatlas": {"title": title, "question": question, "part": PART},
+        "lossatlas": {"title": title, "question": question, "part": REPORT},
     }
     notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     write_whole(path, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())

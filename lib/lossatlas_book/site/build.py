@@ -16,7 +16,6 @@ import yaml
 from ..console import ANSI, Failure, run_logged, step, tail
 from ..notebooks import chapters
 from ..notebooks.records import digest
-from . import front_page
 from .executed import again, tidy, title
 from .pages import NOTEBOOKS
 
@@ -27,7 +26,7 @@ INCLUDED = ("CONTRIBUTING.md", "ARCHITECTURE.md")  # by pages of the book
 
 def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     """Lay out in `source` what Jupyter Book reads: configuration, pages, executed chapters, their files."""
-    from . import assets, cells, gallery, viewer  # here, because the library takes seconds to import
+    from . import assets, cells, front_page, gallery, viewer  # here, because the library takes seconds to import
 
     shutil.rmtree(source, ignore_errors=True)
     skip = shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "profiles")
@@ -36,9 +35,8 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
     for path in (root / name for name in ("_config.yml", "_toc.yml", *INCLUDED)):
         if path.exists():
             shutil.copy(path, source)
-    (source / front_page.QUESTIONS).write_text(front_page.questions(root), encoding="utf-8")
     (source / NOTEBOOKS).mkdir()
-    scenes = []
+    scenes = {}
     for name, path in executed.items():
         notebook = tidy(chapters.read(path))
         nbformat.write(assets.light(notebook), source / NOTEBOOKS / f"{name}.ipynb")
@@ -48,9 +46,12 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
             shown = assets.publish(notebook, book, address=f"book/{name}.ipynb")
         except ValueError as error:
             raise Failure(f"{path}: {error}") from error
-        scenes += gallery.find(shown, name, chapter=title(notebook) or name, source=book)
+        scenes[name] = gallery.find(shown, name, chapter=title(notebook) or name, source=book)
         nbformat.write(notebook, book / f"{name}.ipynb")
-    (book / "gallery.html").write_text(gallery.render(scenes, source=book), encoding="utf-8")
+    shown = [scene for found in scenes.values() for scene in found]
+    (book / "gallery.html").write_text(gallery.render(shown, source=book), encoding="utf-8")
+    (source / front_page.ANSWERS).write_text(front_page.open_questions(root), encoding="utf-8")
+    (source / front_page.COVERS).write_text(front_page.covers(root, scenes, source=book), encoding="utf-8")
     viewer.publish_viewer(book / "_static")
 
 
@@ -99,7 +100,8 @@ def build(root: Path, *, executed: Mapping[str, Path]) -> Path:
     library = Path(__file__).parents[2] / "lossatlas" / "figures" / "templates"
     code = [*Path(__file__).parents[1].rglob("*.py"), *Path(__file__).parent.rglob("*.html"), *library.glob("*.html")]
     config = (root / name for name in ("_config.yml", "_toc.yml", "constraints.txt", *INCLUDED))
-    config = [path for path in config if path.exists()]
+    answers = (root / "data" / "results").glob("*/answer.txt")
+    config = [path for path in (*config, *sorted(answers)) if path.exists()]
     inputs = digest([*config, *sorted(pages), *sorted(code), *executed.values()])
     if _recorded(record) == inputs and (html / "index.html").exists():
         with step("site") as current:

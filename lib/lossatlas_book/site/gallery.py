@@ -61,14 +61,22 @@ def render(scenes: Iterable[Scene], *, source: Path) -> str:
         {"label": label, "key": key, "values": [*filter(None, dict.fromkeys(scene.value(label) for scene in scenes))]}
         for label, key in FILTERS.items()
     ]
-    bundle = {
-        "kind": "gallery",
-        "filters": filters,
-        "cards": [_card(scene) for scene in scenes],
-        "script": f"{UP}_static/gallery.js",
-    }
+    return of_cards([_card(scene) for scene in scenes], source=source, filters=filters)
+
+
+def of_cards(cards: Iterable[Mapping[str, Any]], *, source: Path, filters: Iterable[Mapping[str, Any]] = ()) -> str:
+    """Return cards as a piece of a page, and write their thumbnails into the folder of the staged site."""
+    bundle = {"kind": "gallery", "filters": list(filters), "cards": list(cards)}
+    if bundle["filters"]:
+        bundle["script"] = f"{UP}_static/gallery.js"
     write_assets(bundle, source, UP)
     return page.render(bundle)
+
+
+def cover(scene: Scene, href: str, title: str, text: str) -> dict[str, Any]:
+    """Return a card with the picture of a scene that stands for something else, such as its chapter."""
+    picture = thumbnail(scene.picture.read_bytes(), alt=scene.about["alt"])
+    return {"title": title, "href": href, "lines": [text], "filters": {}, "thumbnail": picture}
 
 
 def _card(scene: Scene) -> dict[str, Any]:

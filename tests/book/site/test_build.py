@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import html5lib
 import nbformat
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from lossatlas_book.checks.browser import wait_until
 from lossatlas_book.console import Failure
 from lossatlas_book.site import build as site
 from lossatlas_book.site import executed as executed_notebooks
-from lossatlas_book.site import front_page, viewer
+from lossatlas_book.site import front_page, gallery, viewer
 
 VALUES = st.one_of(
     st.integers(),
@@ -120,11 +121,35 @@ def test_pages_are_pictured_and_measured(small_site):
     assert int(before) > 100 and (scenes, largest) == ("0", "–") and 0 < float(text) <= float(idle)
 
 
-def test_the_front_page_asks_what_the_chapters_ask_in_the_order_of_the_contents(book):
-    for name, question in (("a", "Why?"), ("b", "How?"), ("apart", "Where?")):
+def test_the_front_page_answers_what_the_report_leaves_open(book):
+    for name, question in (("a", "Why *one*?"), ("b", "How?"), ("apart", None)):
         notebook = nbformat.read(write_notebook(book / "book" / f"{name}.ipynb"), as_version=4)
-        notebook.metadata["lossatlas"] = {"question": question}
+        notebook.metadata["lossatlas"] = {"left_open": question} if question else {}
         nbformat.write(notebook, book / "book" / f"{name}.ipynb")
     (book / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n- file: book/b\n- file: book/a\n")
-    rows = front_page.questions(book).split("* - ")[2:]
-    assert [row.split() for row in rows] == [["[](b.ipynb)", "-", "How?"], ["[](a.ipynb)", "-", "Why?", "```"]]
+    (book / "data" / "results" / "a").mkdir(parents=True)
+    (book / "data" / "results" / "a" / "answer.txt").write_text("It costs $3. And more.\n")
+    assert front_page.open_questions(book).split("\n\n") == [
+        "How?\n: Not answered yet. [](b.ipynb)",
+        "Why \\*one\\*?\n: It costs \\$3. [](a.ipynb)\n",
+    ]
+
+
+def test_the_front_page_shows_each_chapter_of_the_report_by_its_first_scene(book, tmp_path):
+    (book / "_toc.yml").write_text(
+        "parts:\n- caption: The report\n  chapters:\n  - file: book/b\n  - file: book/a\n  - file: book/none\n"
+        "- caption: Using it\n  chapters:\n  - file: book/other\n"
+    )
+    scenes = {}
+    for name in ("a", "b", "none", "other"):
+        notebook = nbformat.read(write_notebook(book / "book" / f"{name}.ipynb"), as_version=4)
+        notebook.metadata["lossatlas"] = {"title": f"On {name}", "question": f"Why {name}?"}
+        nbformat.write(notebook, book / "book" / f"{name}.ipynb")
+        picture = tmp_path / f"{name}.png"
+        Image.new("RGBA", (70, 52), "red").save(picture)
+        scene = gallery.Scene("", "", {"alt": f"The surface {name}"}, picture)
+        scenes[name] = [] if name == "none" else [scene, None]
+    root = html5lib.parseFragment(front_page.covers(book, scenes, source=tmp_path), namespaceHTMLElements=False)
+    cards = [(card.get("href"), "".join(card.itertext()), card.find("img").get("alt")) for card in root.iter("a")]
+    assert cards == [(f"{name}.html", f"On {name}Why {name}?", f"The surface {name}") for name in ("b", "a")]
+    assert root.find(".//script") is None and root.find(".//select") is None
