@@ -160,3 +160,16 @@ def test_wrong_counts_are_named():
         curvature.spectrum(model, data, steps=1)
     with pytest.raises(ValueError, match="method='kpm'"):
         curvature.spectrum(model, data, method="kpm")
+
+
+def test_a_loss_that_uses_the_model_itself_is_refused():
+    model = nn.Linear(2, 3)
+    data = torch.randn(8, 2), torch.randint(0, 3, (8,))
+
+    def decayed(outputs, labels):
+        return F.cross_entropy(outputs, labels) + model.weight.square().sum()
+
+    before = model.weight.detach().clone()
+    with pytest.raises(ValueError, match="loss: it or predict uses the model itself"):
+        curvature.loss_hessian(model, data, loss=decayed, device="cpu")
+    assert torch.equal(model.weight, before) and model.weight.requires_grad

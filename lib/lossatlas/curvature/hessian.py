@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lossatlas import vectors
-from lossatlas.evaluation import batches, metrics, module_state
+from lossatlas.evaluation import batches, metrics, module_state, original
 from lossatlas.evaluation.devices import pick_device
 from lossatlas.vectors import Params
 
@@ -249,7 +249,15 @@ def loss_hessian(
     held = [batches.move(batch, place) for batch in batches.read(data)]
     quantity = metrics.make_quantities(loss, data=held)[0]
     scaling = filter_scaling(params) if coordinates == "filters" else None
-    return LossHessian(_Numerators(private, quantity, predict), params, held, scaling)
+    numerators = _Numerators(private, quantity, predict)
+    if not isinstance(loss, str) or predict is not None:
+        with torch.no_grad():
+            if original.changes_with(model, lambda: float(numerators.parts(held[0])[0])):
+                raise ValueError(
+                    "loss: it or predict uses the model itself, but the Hessian differentiates a copy; expected "
+                    "functions of the outputs (and of the model that predict is given)"
+                )
+    return LossHessian(numerators, params, held, scaling)
 
 
 def _named(name: str, layers: Sequence[str]) -> bool:

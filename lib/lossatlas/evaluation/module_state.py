@@ -158,6 +158,7 @@ def kept(model: nn.Module) -> Iterator[None]:
     """Leave a module's tensors, modes, gradients and attributes as they were found."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     values = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    storages = {name: tensor.data for name, tensor in tensors.items()}  # a module that is cast or moved has others
     flags = {name: (parameter.requires_grad, parameter.grad) for name, parameter in model.named_parameters()}
     attributes = {module: dict(vars(module)) for module in model.modules()}
     held = {module: (dict(module._parameters), dict(module._buffers)) for module in model.modules()}
@@ -174,6 +175,7 @@ def kept(model: nn.Module) -> Iterator[None]:
                 for name, buffer in buffers.items():
                     module._buffers[name] = buffer
             for name, tensor in tensors.items():
+                tensor.data = storages[name]
                 tensor.copy_(values[name])
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(flags[name][0])
@@ -192,10 +194,18 @@ def private(model: nn.Module) -> Iterator[tuple[nn.Module, bool]]:
         _freeze(copy_of_it)
         yield copy_of_it, True
         return
+    with borrowed(model) as own:
+        yield own, False
+
+
+@contextmanager
+def borrowed(model: nn.Module) -> Iterator[nn.Module]:
+    """Give the user's model to write into, in eval mode and without a wrapper; afterwards it is as it was."""
     with kept(model):
         model.eval()
         _freeze(model)
-        yield model, False
+        inside = _inside(model)
+        yield Passing(inside, getattr(model, inside)).eval() if inside else model
 
 
 def _freeze(model: nn.Module) -> None:

@@ -59,7 +59,7 @@ def examine(
         If the model cannot take the inputs, or if a loss or metric cannot take the outputs.
     """
     loop = replace(loop, random=random)  # as long as it is tried
-    sample, reasons = _few(given)
+    sample, reasons = few(given)
     reasons = [*loop.reasons, *reasons]
     device = next(iter(loop.origin.values())).device
     sample = [batches.move(batch, device) for batch in sample]
@@ -89,7 +89,7 @@ def examine(
     return replace(loop, random=random if random_numbers else None, reasons=tuple(dict.fromkeys(reasons)))
 
 
-def _few(given: Sequence[Batch]) -> tuple[list[Batch], list[str]]:
+def few(given: Sequence[Batch]) -> tuple[list[Batch], list[str]]:
     """Return a few samples, in the user's cuts as far as they go, and whether all batches can be cut and joined."""
     reasons = []
     if not all(map(batches.can_be_cut, given)):
@@ -176,7 +176,7 @@ def _effects(loop: PlainLoop, batch: Batch, points) -> tuple[dict[str, Tensor], 
         reasons.append("random numbers, the same at every point")
     if still:
         reasons.append("a forward pass changes the model")
-    if not all(map(_near, _flat(first), _flat(again))):
+    if not all(map(near, flat(first), flat(again))):
         reasons.append("values that differ between equal calls")
     return still, drawn, reasons
 
@@ -188,7 +188,8 @@ def _put_back(model, name: str, tensor: Tensor) -> None:
     store[last] = tensor
 
 
-def _flat(values: Sequence) -> list[Tensor]:
+def flat(values: Sequence) -> list[Tensor]:
+    """Return the numbers of values in their three forms, as float64 on the CPU."""
     return [
         torch.as_tensor(part).detach().double().cpu()
         for value in values
@@ -200,7 +201,8 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 
-def _near(one: Tensor, other: Tensor, tolerance: float = TOLERANCE) -> bool:
+def near(one: Tensor, other: Tensor, tolerance: float = TOLERANCE) -> bool:
+    """Return whether numbers agree, relative to each other or to their mean size; NaN agrees with NaN."""
     scale = float(other.nan_to_num(0, 0, 0).abs().mean()) if other.numel() else 0.0
     return one.shape == other.shape and torch.allclose(
         one, other, rtol=tolerance, atol=tolerance * scale, equal_nan=True
@@ -267,7 +269,7 @@ def _cuts_agree(loop: PlainLoop, sample: list[Batch], point, tolerance: float) -
         rows = [torch.cat(of_one) for of_one in zip(*values, strict=True)]
         found.append([row if back is None or row.numel() != count else row[back] for row in rows])
     first = found[0]
-    return all(_near(a, b, tolerance) for other in found[1:] for a, b in zip(other, first, strict=True))
+    return all(near(a, b, tolerance) for other in found[1:] for a, b in zip(other, first, strict=True))
 
 
 def _per_sample(loop: PlainLoop, batch: Batch) -> list[Tensor]:
@@ -287,7 +289,7 @@ def _per_sample(loop: PlainLoop, batch: Batch) -> list[Tensor]:
 def _handed_over(loop: PlainLoop, batch: Batch, point) -> str | None:
     """Return nothing if weights given with a call have the effect of weights written into the model, else a reason."""
     loop.write(point)
-    written = _flat(loop.values(batch))
+    written = flat(loop.values(batch))
     weights = loop.point(point)
     loop.write([0.0] * len(loop.directions))
     try:
@@ -298,9 +300,9 @@ def _handed_over(loop: PlainLoop, batch: Batch, point) -> str | None:
                 outputs = functional_call(loop.model, weights, (inputs,))
             if loop.half is not None:
                 outputs = outputs.float()
-            given = _flat([quantity(outputs, targets) for quantity in loop.quantities])
+            given = flat([quantity(outputs, targets) for quantity in loop.quantities])
     except CANNOT_TAKE:
         return "weights written in place"
     if versions != [tensor._version for tensor in batches.tensors_in((inputs, targets))]:
         return "a forward pass changes its inputs"
-    return None if all(map(_near, given, written)) else "weights written in place"
+    return None if all(map(near, given, written)) else "weights written in place"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lossatlas._checks import flag, one_of
 from lossatlas._progress import bar as progress_bar
 from lossatlas.directions.subspaces import Subspace
-from lossatlas.evaluation import arguments, batches, identity, module_state, plain_loop, preparation
+from lossatlas.evaluation import arguments, batches, identity, module_state, original, plain_loop, preparation
 from lossatlas.evaluation import journal as resuming
 from lossatlas.evaluation.adaptive_schedule import mean_values, run_adaptively
 from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, use_batch_statistics
@@ -186,9 +186,18 @@ def evaluate(
             random = stack.enter_context(same_random_state(*generators))
             given = list(batches.read(data))
             quantities = make_quantities(loss, further, given)
-            loop = preparation.make_loop(network, plane, quantities, predict=predict, batch_norm=batch_norm)
-            reasons = preparation.structural_reasons(loop, is_copy)
-            loop = replace(loop, half=half, gradient_norm=gradient_norm, combine=combine, reasons=reasons)
+
+            def moving(network: nn.Module, reasons: tuple[str, ...] = ()) -> PlainLoop:
+                loop = preparation.make_loop(network, plane, quantities, predict=predict, batch_norm=batch_norm)
+                return replace(loop, half=half, gradient_norm=gradient_norm, combine=combine, reasons=reasons)
+
+            loop = moving(network)
+            loop = replace(loop, reasons=preparation.structural_reasons(loop, is_copy))
+            theirs = any(map(callable, functions.values()))
+            if is_copy and theirs and original.is_used(loop, model, moving, given, coefficients[0] / 3, random):
+                if client is not None:
+                    raise ValueError(f"client: {original.REASON}, of which a worker has a copy; leave client= out")
+                loop = moving(stack.enter_context(module_state.borrowed(model)), (original.REASON,))
             if dtype != own:
                 loop, given = plain_loop.cast(loop, dtype), [batches.cast(batch, dtype) for batch in given]
             loop = loop.on(place)
