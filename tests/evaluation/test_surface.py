@@ -212,45 +212,6 @@ def test_progress_goes_to_stderr_and_is_silent_on_request(capsys):
     assert out == "" and "surface" in err
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"loss": "crossentropy"}, r"loss='crossentropy': expected one of \('cross_entropy', 'mse', 'bce"),
-        ({"alphas": [0.0]}, "alphas: shape .1,., expected one dimension with at least 2 points"),
-        ({"alphas": [0.0, np.nan]}, r"alphas\[1\] = nan: every grid value must be finite"),
-        ({"betas": [0.0, 1.0, 1.0]}, r"betas: not increasing at index 1 \(1 then 1\)"),
-        ({"data": (torch.zeros(0, 6), torch.zeros(0, dtype=torch.long))}, "data: empty"),
-        ({"data": []}, "data: empty"),
-        ({"data": (torch.zeros(4, 6), torch.zeros(3, dtype=torch.long))}, "data: 4 inputs but 3 targets"),
-        ({"data": 3.0}, "data: got float"),
-        ({"data": [torch.zeros(4, 6)]}, "data: got Tensor; expected"),
-        (
-            {"data": (torch.zeros(4, 5), torch.zeros(4).long())},
-            r"inputs of shape \(4, 5\).* do not go through OddNet",
-        ),
-        ({"data": (torch.zeros(4, 6), torch.tensor([0, 1, 2, 3]))}, "values from 0 to 3; .* expects 0 to 2"),
-        ({"data": (torch.zeros(4, 6), torch.tensor([0, 1, 2, -1]))}, "values from -1 to 2"),
-        ({"data": (torch.zeros(4, 6), torch.zeros(4))}, "cross_entropy expects integer class labels"),
-        ({"data": (torch.zeros(4, 6), torch.zeros(4, 2).long())}, "does not fit outputs"),
-        ({"loss": lambda o, t: o}, r"returned \(32, 3\): expected one value a sample, \(32,\), or a scalar"),
-        ({"loss": lambda o, t: 1.0}, "returned float"),
-        ({"device": "warp"}, "device='warp' cannot be used here"),
-        ({"plane": "random"}, "plane: got str, expected a Plane or a Line"),
-    ],
-)
-def test_bad_input_names_the_argument(change, message):
-    model = odd_net()
-    given = {"plane": la.random_plane(model), "data": odd_data(), "progress": False, **change}
-    with pytest.raises(ValueError, match=message):
-        la.evaluate(model, given.pop("plane"), given.pop("data"), **given)
-
-
-def test_a_plane_of_another_architecture_names_the_first_parameter():
-    model, _ = table_1("feedforward-4")
-    with pytest.raises(ValueError, match=r"plane has no parameter 'first\.weight'"):
-        la.evaluate(odd_net(), la.random_plane(model), odd_data())
-
-
 def test_made_up_data_is_what_the_tests_think():
     data = made_up_data((2, 3), classes=4, n=9)
     assert data.test[0].shape == (9, 2, 3) and int(data.test[1].max()) < 4
@@ -271,5 +232,3 @@ def test_three_directions():
         np.testing.assert_allclose(found.loss[:, :, k], expected, rtol=1e-5)
     short = la.evaluate(model, box, data, alphas=alphas, progress=False)
     assert short.sizes == {"alpha": 3, "beta": 3, "gamma": 3}
-    with pytest.raises(ValueError, match="gammas: given for a Plane, whose axes are alpha, beta"):
-        la.evaluate(model, la.random_plane(model), data, gammas=gammas)

@@ -71,25 +71,44 @@ def make_grid(plane: Subspace, given: Mapping[str, Sequence[float] | None]) -> d
 def check_plane(plane) -> None:
     """Raise ValueError unless this is a subspace with tensors for its origin and directions."""
     if not isinstance(plane, Subspace):
-        raise ValueError(f"plane: got {type(plane).__name__}, expected a Plane or a Line (see random_plane) or a Box")
+        got = f"the class {plane.__name__}" if isinstance(plane, type) else type(plane).__name__
+        raise ValueError(f"plane: got {got}, expected a Plane or a Line (see random_plane) or a Box")
 
 
 def check_memory(memory) -> int | None:
     """Return a number of bytes. Raise ValueError if it is none, or less than one."""
     if memory is None:
         return None
-    if isinstance(memory, bool | np.bool_) or not isinstance(memory, Integral) or memory <= 0:
+    if isinstance(memory, bool | np.bool_) or not isinstance(memory, Integral) or int(memory) <= 0:
         raise ValueError(f"memory={memory!r}: expected a number of bytes, at least 1")
     return int(memory)
 
 
 def check_resume(resume) -> Path | None:
-    """Return the path of a resume file. Raise ValueError if it is none, or empty."""
+    """Return the path of a resume file. Raise ValueError if no file can be written there."""
     if resume is None:
         return None
     if not isinstance(resume, str | os.PathLike) or not os.fspath(resume):
         raise ValueError(f"resume={resume!r}: expected the path of a file")
-    return Path(resume)
+    path = Path(os.fsdecode(resume))
+    if path.is_dir():
+        raise ValueError(f"resume={str(path)!r}: a folder, expected a file")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"resume={str(path)!r}: {str(folder)!r} is no folder to write in; expected the path of a file")
+    return path
+
+
+def check_client(client) -> None:
+    """Check that this is None or a client of a Dask cluster. Raise ValueError if not, ImportError without Dask."""
+    if client is None:
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError("client: needs the package distributed (pip install 'lossatlas[distributed]')") from error
+    if not isinstance(client, Client):
+        raise ValueError(f"client: got {type(client).__name__}, expected a dask.distributed.Client")
 
 
 def check_predict(predict) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lossatlas.evaluation.batches import Batch, move, samples_in, shapes
+from lossatlas.evaluation.batches import Batch, move, samples_in
 from lossatlas.evaluation.runner import Runner
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def check_batches(loop: PlainLoop, data: Sequence[Batch]) -> None:
         with torch.no_grad(), estimating(layers_with_statistics(loop.model)):
             loop.call(batch)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"data: inputs of {shapes(batch[0])} do not go through {loop.name}: {error}") from error
+        raise loop.refused(batch, error) from error
 
 
 def recalibrate(runner: Runner, batches: Sequence[Batch], point: Tensor) -> None:

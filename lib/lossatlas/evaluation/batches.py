@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 BLOCK_SAMPLES = 8192  # samples held in one block, and the largest pass
-EXPECTED = "expected (inputs, targets), (inputs,), or an iterable of such batches"
+EXPECTED = "expected (inputs, targets), (inputs,), or an iterable of such batches (a DataLoader)"
 
 Batch = tuple[Any, Any]
 
@@ -169,6 +169,13 @@ def _as_batch(given) -> Batch | None:
     return batch if isinstance(inputs, Tensor) or tensors_in(inputs) else None
 
 
+def _kind(value) -> str:
+    """Return what something is, for a message."""
+    if isinstance(value, tuple | list):
+        return f"{type(value).__name__} of {', '.join(type(part).__name__ for part in value[:4])}"
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
 def _is_one_batch(data) -> bool:
     """Return whether ``data`` is one batch, and not an iterable of batches."""
     if isinstance(data, Mapping):
@@ -180,6 +187,8 @@ def _is_one_batch(data) -> bool:
     if len(data) != 2:
         return False
     inputs, targets = data
+    if targets is None:
+        return isinstance(data, tuple) and isinstance(inputs, Tensor | Mapping)
     if isinstance(targets, Mapping):
         return isinstance(data, tuple) or isinstance(inputs, Tensor)
     listed = all(isinstance(part, list) and part for part in data)
@@ -206,13 +215,13 @@ def read(data) -> Iterator[Batch]:
     [(torch.Size([4, 2]), None)]
     """
     if not isinstance(data, Iterable) or isinstance(data, Tensor | str):
-        raise ValueError(f"data: got {type(data).__name__}; {EXPECTED}")
+        raise ValueError(f"data: got {_kind(data)}; {EXPECTED}")
     seen = 0
     for given in [data] if _is_one_batch(data) else data:
         batch = _as_batch(given)
         if batch is None:
-            kind = f"{type(given).__name__}" + (f" of {len(given)}" if isinstance(given, tuple | list) else "")
-            raise ValueError(f"data: got {kind}; {EXPECTED}")
+            alone = isinstance(data, tuple) and not isinstance(given, tuple | list)
+            raise ValueError(f"data: got {_kind(data if alone else given)}; {EXPECTED}")
         inputs, targets = batch
         if isinstance(inputs, Tensor) and isinstance(targets, Tensor) and inputs.dim() and targets.dim():
             _check_lengths(inputs, targets)

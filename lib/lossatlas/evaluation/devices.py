@@ -14,12 +14,17 @@ from lossatlas._version import __version__
 
 
 def pick_device(device: str | torch.device) -> torch.device:
-    """``"auto"`` is CUDA where there is one, else the CPU. Raises ValueError for a device that is not there."""
+    """Return the device; ``"auto"`` is CUDA if the machine has it, else the CPU.
+
+    Raises ValueError for a device that cannot compute here.
+    """
+    if not isinstance(device, str | int | torch.device) or isinstance(device, bool):
+        raise ValueError(f'device={device!r}: expected a device, such as "cpu" or "cuda:0", or "auto"')
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.zeros(1, device=chosen).item()
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f'device={device!r} cannot be used here ({error}): try "auto" or "cpu"') from error
     return chosen

@@ -110,8 +110,6 @@ def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
         If the file holds something else or is damaged; the message names what differs.
     """
     journal = Journal(Path(path), header)
-    if journal.path.is_dir():
-        raise ValueError(f"resume={str(path)!r}: a folder, expected a file")
     if not journal.path.exists():
         return journal
     lines = journal.path.read_bytes().splitlines(keepends=True)

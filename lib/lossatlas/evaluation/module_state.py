@@ -58,6 +58,9 @@ def check_model(model) -> None:
             raise ValueError(f"model: {name!r} has no shape yet; call the model on a batch once before")
         if tensor.is_meta:
             raise ValueError(f"model: {name!r} is a meta tensor, which has no values; load the weights first")
+        if tensor.layout != torch.strided:
+            layout = str(tensor.layout).removeprefix("torch.")
+            raise ValueError(f"model: {name!r} has layout {layout}; expected a dense tensor (see Tensor.to_dense)")
     for module in model.modules():
         if type(module).__name__ in ("FullyShardedDataParallel", "FSDPModule"):
             raise ValueError("model: FullyShardedDataParallel holds only a part of the weights; gather them first")

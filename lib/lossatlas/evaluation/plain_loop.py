@@ -25,6 +25,18 @@ from lossatlas.evaluation.random_state import RandomState
 from lossatlas.vectors import Params
 
 
+class Predicting(nn.Module):
+    """A model that is called by a function of the user's."""
+
+    def __init__(self, model: nn.Module, predict: Callable[[nn.Module, object], object]):
+        super().__init__()
+        self.model, self.predict = model, predict
+
+    def forward(self, inputs):
+        """Return the outputs for a batch."""
+        return self.predict(self.model, inputs)
+
+
 @dataclass(frozen=True)
 class PlainLoop:
     """What is evaluated at ``origin + Σ cᵢ·directionᵢ``, and what that needs.
@@ -101,6 +113,23 @@ class PlainLoop:
         if self.half is not None:
             outputs = batches.map_tensors(lambda t: t.float() if t.is_floating_point() else t, outputs)
         return outputs, targets
+
+    def refused(self, batch: Batch, error: Exception) -> ValueError:
+        """Return the error to raise if the model cannot be called on a batch."""
+        if isinstance(self.model, Predicting):
+            given = f"{self.name} and inputs of {batches.shapes(batch[0])}"
+            return ValueError(f"predict raised {type(error).__name__}: {error}; it was called with {given}")
+        return ValueError(f"data: inputs of {batches.shapes(batch[0])} do not go through {self.name}: {error}")
+
+    def one_tensor(self, outputs: Any) -> Tensor:
+        """Return the outputs. Raise ValueError if they are anything but one tensor."""
+        if not isinstance(outputs, Tensor):
+            who = "predict" if isinstance(self.model, Predicting) else f"model: {self.name}"
+            raise ValueError(
+                f"{who} returned {type(outputs).__name__}; expected one tensor: "
+                "predict=lambda model, inputs: … can pick it"
+            )
+        return outputs
 
     def values(self, batch: Batch) -> list:
         """Return the value of every quantity on a batch, in one of the three forms."""

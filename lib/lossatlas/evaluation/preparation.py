@@ -13,23 +13,11 @@ from lossatlas.evaluation import batches, module_state
 from lossatlas.evaluation.batch_norm import layers_with_statistics
 from lossatlas.evaluation.batches import Batch
 from lossatlas.evaluation.metrics import Quantity
-from lossatlas.evaluation.plain_loop import PlainLoop
+from lossatlas.evaluation.plain_loop import PlainLoop, Predicting
 from lossatlas.networks import losses
 from lossatlas.vectors import Params
 
 LOW_PRECISION = (torch.float16, torch.bfloat16)
-
-
-class Predicting(nn.Module):
-    """A model that is called by a function of the user's."""
-
-    def __init__(self, model: nn.Module, predict: Callable[[nn.Module, object], object]):
-        super().__init__()
-        self.model, self.predict = model, predict
-
-    def forward(self, inputs):
-        """Return the outputs for a batch."""
-        return self.predict(self.model, inputs)
 
 
 def make_loop(
@@ -178,12 +166,5 @@ def _outputs_shape(loop: PlainLoop, batch: Batch) -> tuple[int, ...]:
             except Exception:  # some models take whole batches alone
                 outputs, _ = loop.call(batch)
     except Exception as error:  # whatever a model raises
-        raise ValueError(
-            f"data: inputs of {batches.shapes(batch[0])} do not go through {loop.name}: {error}"
-        ) from error
-    if not isinstance(outputs, Tensor):
-        raise ValueError(
-            f"model: {loop.name} returned {type(outputs).__name__}; expected one tensor: "
-            "predict=lambda model, inputs: … can pick it"
-        )
-    return tuple(outputs.shape[1:])
+        raise loop.refused(batch, error) from error
+    return tuple(loop.one_tensor(outputs).shape[1:])

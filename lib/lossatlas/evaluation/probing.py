@@ -131,14 +131,9 @@ def _checked(loop: PlainLoop, batch: Batch) -> list:
         try:
             outputs, targets = loop.call(batch)
         except CANNOT_TAKE as error:
-            raise ValueError(
-                f"data: inputs of {batches.shapes(batch[0])} do not go through {loop.name}: {error}"
-            ) from error
-        if any(quantity.known for quantity in loop.quantities) and not isinstance(outputs, Tensor):
-            raise ValueError(
-                f"model: {loop.name} returned {type(outputs).__name__}; expected one tensor: "
-                "predict=lambda model, inputs: … can pick it"
-            )
+            raise loop.refused(batch, error) from error
+        if any(quantity.known for quantity in loop.quantities):
+            loop.one_tensor(outputs)
         values = []
         for quantity in loop.quantities:
             try:

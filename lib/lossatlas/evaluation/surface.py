@@ -158,6 +158,7 @@ def evaluate(
     """
     arguments.check_plane(plane)
     module_state.check_model(model)
+    plane.for_model(model)
     arguments.check_predict(predict)
     losses.loss_name(loss)
     further = check_metrics(metrics)
@@ -165,6 +166,8 @@ def evaluate(
     one_of(method, "method", tuple(METHODS))
     gradient_norm = flag(gradient_norm, "gradient_norm")
     memory, resume = arguments.check_memory(memory), arguments.check_resume(resume)
+    arguments.check_client(client)
+    progress = flag(progress, "progress")
     description = arguments.plain_values(plane.description)
     grid = arguments.make_grid(plane, {"alpha": alphas, "beta": betas, "gamma": gammas})
     check_batch_norm(model, batch_norm)
@@ -328,13 +331,7 @@ def _request(
 
 
 def _workers(client, work: Work, points: Tensor, device: str | torch.device):
-    """Return the workers of a Dask client. Raise ValueError for anything else, ImportError without Dask."""
-    try:
-        from distributed import Client
+    """Return the workers of a Dask client."""
+    from lossatlas.evaluation.dask_workers import DaskExecutor
 
-        from lossatlas.evaluation.dask_workers import DaskExecutor
-    except ImportError as error:
-        raise ImportError("client: needs the package distributed (pip install 'lossatlas[distributed]')") from error
-    if not isinstance(client, Client):
-        raise ValueError(f"client: got {type(client).__name__}, expected a dask.distributed.Client")
     return DaskExecutor(client, work, points, device)
