@@ -6,19 +6,34 @@ NumPy scalars are accepted and turned into Python numbers, so that a request can
 from __future__ import annotations
 
 import math
+import operator
 import os
 from collections.abc import Collection
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 
-def whole_number(value: object, name: str, *, least: int | None = None) -> int:
-    """Return a whole number of at least ``least``. Raises ValueError for anything else, booleans included."""
-    bound = "" if least is None else f" of at least {least}"
-    if isinstance(value, bool) or not isinstance(value, Integral) or (least is not None and value < least):
-        raise ValueError(f"{name}={value!r}: expected a whole number{bound}")
-    return int(value)
+def whole_number(value: object, name: str, *, least: int | None = None, most: int | None = None) -> int:
+    """Return a whole number from ``least`` to ``most``. Raises ValueError for anything else, booleans included.
+
+    Examples
+    --------
+    >>> whole_number(np.int64(3), "seed", least=0)
+    3
+    """
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+        good = (least is None or number >= least) and (most is None or number <= most)
+    except TypeError:
+        good = False
+    if not good:
+        bounds = [f"at least {least}"] * (least is not None) + [f"at most {most}"] * (most is not None)
+        of = " of " if bounds else ""
+        raise ValueError(f"{name}={value!r}: expected a whole number{of}{' and '.join(bounds)}")
+    return number
 
 
 def real_number(

@@ -128,38 +128,16 @@ def test_the_model_and_the_random_state_stay_as_they_were():
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
 
 
-WRONG = {
-    "model": (dict(model=None), "model"),
-    "layers": (dict(layers=["none"]), "layers"),
-    "coordinates": (dict(coordinates="polar"), "coordinates"),
-    "loss": (dict(loss="hinge"), "loss"),
-    "device": (dict(device="abacus"), "device"),
-}
+class Noisy(nn.Module):
+    """Draws random numbers in eval mode too."""
 
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = small_network()
 
-@pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("function", ["loss_hessian", "eigenpairs", "spectrum", "trace"])
-def test_wrong_arguments_are_named(function, name):
-    change, said = WRONG[name]
-    options = {"model": small_network(), "data": small_data()} | change
-    with pytest.raises(ValueError, match=said):
-        getattr(curvature, function)(options.pop("model"), options.pop("data"), **options)
-
-
-def test_wrong_counts_are_named():
-    model, data = small_network(), small_data()
-    with pytest.raises(ValueError, match="k=0"):
-        curvature.eigenpairs(model, data, 0, progress=False)
-    with pytest.raises(ValueError, match="which='top'"):
-        curvature.eigenpairs(model, data, which="top", progress=False)
-    with pytest.raises(ValueError, match="per='row'"):
-        curvature.trace(model, data, per="row")
-    with pytest.raises(ValueError, match="products=3"):
-        curvature.trace(model, data, products=3)
-    with pytest.raises(ValueError, match="steps=1"):
-        curvature.spectrum(model, data, steps=1)
-    with pytest.raises(ValueError, match="method='kpm'"):
-        curvature.spectrum(model, data, method="kpm")
+    def forward(self, inputs):
+        return self.inner(inputs + 0.5 * torch.randn_like(inputs))
 
 
 def test_a_loss_that_uses_the_model_itself_is_refused():
@@ -173,3 +151,21 @@ def test_a_loss_that_uses_the_model_itself_is_refused():
     with pytest.raises(ValueError, match="loss: it or predict uses the model itself"):
         curvature.loss_hessian(model, data, loss=decayed, device="cpu")
     assert torch.equal(model.weight, before) and model.weight.requires_grad
+
+
+def test_every_product_sees_the_same_random_numbers():
+    model, data = Noisy(), small_data()
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    hessian = curvature.loss_hessian(model, data, device="cpu")
+    columns = [hessian.product(row) for row in np.eye(hessian.shape[0])]
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(5)
+    noisy = data[0] + 0.5 * torch.randn_like(data[0])
+    expected = full_hessian(model.inner, (noisy, data[1]), F.cross_entropy)
+    np.testing.assert_allclose(np.stack(columns), expected, atol=1e-12)
+    torch.manual_seed(5)
+    found = curvature.trace(model, data, products=330, device="cpu")
+    assert float(found.trace) == pytest.approx(np.trace(expected))  # its own draws are not the model's
+    loose = curvature.trace(model, data, per="parameter", products=200, device="cpu")
+    assert float(abs(loose.trace.sum() - np.trace(expected))) < 4 * float((loose.standard_error**2).sum() ** 0.5) + 1e-9

@@ -132,17 +132,22 @@ def test_a_plane_along_eigenvectors_sees_them_and_a_random_one_next_to_nothing()
     np.testing.assert_allclose(seen.seen, expected)
 
 
-def test_wrong_arguments_are_named(setting):
+def test_a_damaged_resume_file_is_refused(setting, tmp_path):
     model, plane, data = setting
-    with pytest.raises(ValueError, match="plane"):
-        curvature.extremes(model, None, data, alphas=GRID)
-    with pytest.raises(ValueError, match="alphas"):
-        curvature.extremes(model, plane, data, alphas=[1, 0])
-    with pytest.raises(ValueError, match="tolerance=0"):
-        curvature.extremes(model, plane, data, alphas=GRID, tolerance=0)
-    with pytest.raises(ValueError, match="directions"):
-        curvature.hessian_plane(model, data, directions=("largest", "largest"))
-    pairs = curvature.eigenpairs(model, data, 1, progress=False, device="cpu")
-    other = torch.nn.Linear(2, 2)
-    with pytest.raises(ValueError, match="pairs"):
-        curvature.share_seen(la.random_plane(other), pairs)
+    path = tmp_path / "map.resume"
+    options = {"alphas": GRID[:2], "resume": path, "device": "cpu", "progress": False}
+    curvature.extremes(model, plane, data, **options)
+    content = path.read_bytes()
+    with np.load(path) as file:
+        held = dict(file)
+    held["rows"][0, 0, 0] *= -1
+    with open(path, "wb") as file:
+        np.savez(file, **held)
+    with pytest.raises(ValueError, match=r"resume=.*: is damaged"):
+        curvature.extremes(model, plane, data, **options)
+    flipped = bytearray(content)
+    flipped[content.index(held["numbers"].tobytes())] ^= 1
+    for wrong in (content[: len(content) // 2], b"", b"not ours", bytes(flipped)):
+        path.write_bytes(wrong)
+        with pytest.raises(ValueError, match="resume="):
+            curvature.extremes(model, plane, data, **options)

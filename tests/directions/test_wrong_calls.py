@@ -230,7 +230,7 @@ CALLS = {
     ],
     "random_walk": [
         *[(directions.random_walk, (wrong,), {"dimensions": 3}, message) for wrong, message in LENGTHS],
-        (directions.random_walk, ([1.0],), {"dimensions": 0}, "dimensions=0: expected a whole number, at least 1"),
+        (directions.random_walk, ([1.0],), {"dimensions": 0}, "dimensions=0: expected a whole number of at least 1"),
         (directions.random_walk, ([1.0],), {"dimensions": "3"}, "dimensions='3': expected a whole number"),
         (directions.random_walk, ([1.0],), {"dimensions": 3, "seed": -1}, "seed=-1: expected a whole number"),
     ],

@@ -8,7 +8,8 @@ traces need.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from lossatlas import vectors
-from lossatlas.evaluation import batches, metrics, module_state, original
+from lossatlas._checks import one_of
+from lossatlas.directions import checks
+from lossatlas.evaluation import arguments, batches, metrics, module_state, original
 from lossatlas.evaluation.devices import pick_device
+from lossatlas.evaluation.plain_loop import PlainLoop, Predicting
+from lossatlas.evaluation.preparation import check_named_targets
+from lossatlas.evaluation.probing import checked_values
+from lossatlas.evaluation.random_state import RandomState, owned_generators, same_random_state
+from lossatlas.networks import losses
 from lossatlas.vectors import Params
 
 try:
@@ -28,14 +36,17 @@ except ImportError as error:
     raise ImportError("lossatlas.curvature needs curvlinops (pip install 'lossatlas[curvature]')") from error
 
 COORDINATES = ("weights", "filters")
+NOT_DIFFERENTIABLE = "loss: does not depend on the parameters through operations that can be differentiated"
 
 
 class _Numerators(nn.Module):
-    """A model that returns what its loss adds up over a batch."""
+    """A model that returns what its loss adds up over a batch. ``random`` is the state that every pass begins with."""
 
-    def __init__(self, model: nn.Module, quantity: metrics.Quantity, predict: Callable | None):
+    def __init__(
+        self, model: nn.Module, quantity: metrics.Quantity, predict: Callable | None, random: RandomState | None
+    ):
         super().__init__()
-        self.model, self.quantity = model, quantity
+        self.model, self.quantity, self.random = model, quantity, random
         self.predict = predict or (lambda model, inputs: model(inputs))
 
     def forward(self, held: dict[str, Any]) -> Tensor:
@@ -48,6 +59,16 @@ class _Numerators(nn.Module):
         value = self.quantity(self.predict(self.model, inputs), targets)
         numerator, weight = metrics.add_up(value, batches.samples_in(batch))
         return numerator, float(weight)
+
+    @contextmanager
+    def same_random_numbers(self) -> Iterator[None]:
+        """Let a pass over the data draw the numbers that every other one draws, and nothing beside it notice."""
+        if self.random is None:
+            yield
+            return
+        with same_random_state(*(generator for generator, _ in self.random.owned)):
+            self.random.restore()
+            yield
 
 
 class _Total(nn.Module):
@@ -106,7 +127,7 @@ class LossHessian(HessianLinearOperator):
 
     def _mean_loss(self) -> tuple[float, float]:
         """Return the mean loss at the present weights, and the weight that sums are divided by."""
-        with torch.no_grad():
+        with torch.no_grad(), self.numerators.same_random_numbers():
             sums = [self.numerators.parts(batch) for batch in self.held]
         weight = sum(weight for _, weight in sums)
         return float(sum(numerator for numerator, _ in sums)) / weight, weight
@@ -130,7 +151,8 @@ class LossHessian(HessianLinearOperator):
         self.products += matrix[0].shape[-1]
         if self._scales is not None:
             matrix = [scale[..., None] * part for scale, part in zip(self._scales, matrix, strict=True)]
-        result = [part / self.weight for part in super()._matmat(matrix)]
+        with self.numerators.same_random_numbers():
+            result = [part / self.weight for part in super()._matmat(matrix)]
         if self._scales is not None:
             result = [scale[..., None] * part for scale, part in zip(self._scales, result, strict=True)]
         return result
@@ -140,9 +162,7 @@ class LossHessian(HessianLinearOperator):
         with torch.enable_grad():
             total = self._loss_func(self._model_func(X), y)
             if not total.requires_grad:
-                raise ValueError(
-                    "loss: does not depend on the parameters through operations that can be differentiated"
-                )
+                raise ValueError(NOT_DIFFERENTIABLE)
             gradient = torch.autograd.grad(
                 total, self._params, create_graph=True, allow_unused=True, materialize_grads=True
             )
@@ -230,26 +250,24 @@ def loss_hessian(
             [0., 4.]])
     """
     module_state.check_model(model)
-    if coordinates not in COORDINATES:
-        raise ValueError(f"coordinates={coordinates!r}: expected one of {COORDINATES}")
-    place = pick_device(device)
+    losses.loss_name(loss)
+    arguments.check_predict(predict)
+    one_of(coordinates, "coordinates", COORDINATES)
+    place, named = pick_device(device), checks.names(layers, "layers")
     private = module_state.copied(model)
     if private is None:
         raise ValueError(f"model: {type(model).__name__} cannot be copied; expected a module that copy.deepcopy copies")
     private = private.to(place).eval().requires_grad_(False)
-    params = {
-        name: parameter
-        for name, parameter in private.named_parameters()
-        if parameter.is_floating_point() and (layers is None or _named(name, layers))
-    }
-    if not params:
-        raise ValueError(f"layers={layers!r}: no parameter has such a name; expected some of {_names(private)}")
-    if len({parameter.dtype for parameter in params.values()}) > 1:
-        raise ValueError("model: its parameters have several dtypes; choose those of one dtype by layers")
+    params = _chosen(private, named)
+    random = RandomState.now(*owned_generators(model, private, predict, loss))
     held = [batches.move(batch, place) for batch in batches.read(data)]
     quantity = metrics.make_quantities(loss, data=held)[0]
+    try:
+        draws = _check_values(private, params, quantity, held, loss, predict, random)
+    finally:
+        random.restore()
     scaling = filter_scaling(params) if coordinates == "filters" else None
-    numerators = _Numerators(private, quantity, predict)
+    numerators = _Numerators(private, quantity, predict, random if draws else None)
     if not isinstance(loss, str) or predict is not None:
         with torch.no_grad():
             if original.changes_with(model, lambda: float(numerators.parts(held[0])[0])):
@@ -260,9 +278,54 @@ def loss_hessian(
     return LossHessian(numerators, params, held, scaling)
 
 
-def _named(name: str, layers: Sequence[str]) -> bool:
-    return any(name == layer or name.startswith(f"{layer}.") for layer in layers)
+def _chosen(model: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Parameter]:
+    """Return the parameters that the Hessian is taken by. Raise ValueError unless they are real and of one dtype."""
+    own = {name: parameter for name, parameter in model.named_parameters() if parameter.is_floating_point()}
+    if not own:
+        raise ValueError(f"model: {type(model).__name__} has no parameters of real floating-point numbers")
+    missing = [layer for layer in layers or () if not any(_named(name, layer) for name in own)]
+    if missing or layers == []:
+        raise ValueError(f"layers={missing!r}: no parameter has such a name; expected some of {list(own)}")
+    found = {n: p for n, p in own.items() if layers is None or any(_named(n, layer) for layer in layers)}
+    if len({parameter.dtype for parameter in found.values()}) > 1:
+        raise ValueError("model: its parameters have several dtypes; choose those of one dtype by layers")
+    return found
 
 
-def _names(model: nn.Module) -> list[str]:
-    return [name for name, _ in model.named_parameters()]
+def _named(name: str, layer: str) -> bool:
+    return name == layer or name.startswith(f"{layer}.")
+
+
+def _check_values(
+    model: nn.Module,
+    params: Mapping[str, nn.Parameter],
+    quantity: metrics.Quantity,
+    held: Sequence[batches.Batch],
+    loss: str | Callable,
+    predict: Callable | None,
+    random: RandomState,
+) -> bool:
+    """Call everything on the first batch, and return whether it draws random numbers.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot take the inputs or the loss the outputs, or if the loss has no gradient.
+    """
+    called = model if predict is None else Predicting(model, predict).eval()
+    loop = PlainLoop(called, dict(params), (), (quantity,), gradient_norm=True, name=type(model).__name__)
+    check_named_targets(loss, loop, held)
+    for parameter in params.values():
+        parameter.requires_grad_(True)
+    random.restore()
+    [value] = checked_values(loop, held[0])
+    metrics.form_of(quantity, value, batches.samples_in(held[0]))
+    if not metrics.add_up(value, 1)[0].requires_grad:
+        raise ValueError(NOT_DIFFERENTIABLE)
+    return random.changed()
+
+
+def check_finite_loss(hessian: LossHessian) -> None:
+    """Raise ValueError if the loss is not finite, so that it has no Hessian."""
+    if not np.isfinite(hessian.loss):
+        raise ValueError(f"loss: {hessian.loss:g} at the weights of model on data; expected a finite number")

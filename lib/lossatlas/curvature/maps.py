@@ -7,18 +7,20 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import nn
 
+from lossatlas._checks import flag, real_number, whole_number
 from lossatlas._files import write_whole
 from lossatlas._progress import bar as progress_bar
 from lossatlas.curvature.hessian import LossHessian, loss_hessian
 from lossatlas.curvature.lanczos import lanczos
 from lossatlas.directions import Plane
-from lossatlas.evaluation import batches, identity
+from lossatlas.evaluation import arguments, batches, identity, module_state
 from lossatlas.evaluation.devices import pick_device, provenance
 
 COLUMNS = ("smallest", "largest", "residual_smallest", "residual_largest", "loss", "products")
@@ -98,17 +100,22 @@ def extremes(
     array([[6., 6.],
            [6., 6.]])
     """
+    arguments.check_plane(plane)
     if not isinstance(plane, Plane):
         raise ValueError(f"plane: got {type(plane).__name__}, expected a Plane")
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance={tolerance!r}: expected a number between 0 and 1")
-    grid = {"alpha": _grid(alphas, "alphas")}
-    grid["beta"] = grid["alpha"] if betas is None else _grid(betas, "betas")
-    held = list(batches.read(data))
-    options = {"loss": loss, "predict": predict, "tolerance": tolerance, "warm": warm, "seed": int(seed)}
+    module_state.check_model(model)
+    plane = plane.for_model(model)
+    grid = {"alpha": arguments.check_grid(alphas, "alphas", least=1)}
+    grid["beta"] = grid["alpha"] if betas is None else arguments.check_grid(betas, "betas", least=1)
+    tolerance = real_number(tolerance, "tolerance", above=0, below=1)
+    warm, seed, progress = flag(warm, "warm"), whole_number(seed, "seed", least=0), flag(progress, "progress")
+    resume = arguments.check_resume(resume)
+    arguments.check_client(client)
+    options = {"loss": loss, "predict": predict, "tolerance": tolerance, "warm": warm, "seed": seed}
     start, shape = time.perf_counter(), (len(grid["alpha"]), len(grid["beta"]))
     place = pick_device("cpu" if client is not None else device)
-    hessian = loss_hessian(model, held, loss=loss, predict=predict, device=place)
+    hessian = loss_hessian(model, data, loss=loss, predict=predict, device=place)
+    held = hessian.held
     kept = _Kept(resume, _identity(model, plane, grid, held, options) if resume else "", shape)
     left = [row for row in range(shape[0]) if row not in kept.rows]
     with progress_bar(total=shape[0] * shape[1], description="curvature", unit=" points", show=progress) as bar:
@@ -131,13 +138,6 @@ def extremes(
         seconds=round(time.perf_counter() - start, 3),
         **provenance(model, place),
     )
-
-
-def _grid(values: Sequence[float], name: str) -> np.ndarray:
-    grid = np.asarray(values, dtype=np.float64)
-    if grid.ndim != 1 or not len(grid) or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
-        raise ValueError(f"{name}={values!r}: expected finite, increasing numbers")
-    return grid
 
 
 def _rows(client, hessian, model, plane, held, grid, left, options, device) -> Iterator[tuple[int, np.ndarray]]:
@@ -204,17 +204,21 @@ def _identity(model: nn.Module, plane: Plane, grid: dict, held: Sequence[batches
 class _Kept:
     """Finished rows, in memory and in a file if one is named."""
 
-    def __init__(self, path: str | os.PathLike | None, request: str, shape: tuple[int, int]):
-        self.path, self.request = path and Path(path), request
+    def __init__(self, path: Path | None, request: str, shape: tuple[int, int]):
+        self.path, self.request = path, request
         self.rows: dict[int, np.ndarray] = {}
         if self.path and self.path.exists():
             try:
                 with np.load(self.path, allow_pickle=False) as file:
-                    if str(file["identity"]) != request:
-                        raise ValueError(f"resume={str(path)!r}: holds another model, plane, grid, data or loss")
-                    self.rows = dict(zip(file["numbers"].tolist(), file["rows"], strict=True))
-            except (OSError, KeyError, EOFError) as error:
+                    known, digest = str(file["identity"]), str(file["digest"])
+                    numbers, rows = file["numbers"], file["rows"]
+            except (OSError, KeyError, EOFError, ValueError, BadZipFile) as error:
                 raise ValueError(f"resume={str(path)!r}: is not a file of this function ({error})") from error
+            if digest != _digest(numbers, rows):
+                raise ValueError(f"resume={str(path)!r}: is damaged; remove it")
+            if known != request:
+                raise ValueError(f"resume={str(path)!r}: holds another model, plane, grid, data or loss")
+            self.rows = dict(zip(numbers.tolist(), rows, strict=True))
             if any(rows.shape != (shape[1], len(COLUMNS)) for rows in self.rows.values()):
                 raise ValueError(f"resume={str(path)!r}: its rows have another shape")
 
@@ -224,5 +228,10 @@ class _Kept:
         if self.path:
             buffer = io.BytesIO()
             numbers = np.array(sorted(self.rows))
-            np.savez(buffer, identity=self.request, numbers=numbers, rows=np.stack([self.rows[n] for n in numbers]))
+            rows = np.stack([self.rows[n] for n in numbers])
+            np.savez(buffer, identity=self.request, digest=_digest(numbers, rows), numbers=numbers, rows=rows)
             write_whole(self.path, buffer.getvalue())
+
+
+def _digest(numbers: np.ndarray, rows: np.ndarray) -> str:
+    return identity.fingerprint([torch.from_numpy(numbers), torch.from_numpy(rows)])

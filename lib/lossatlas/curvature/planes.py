@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import nn
 
 from lossatlas import vectors
 from lossatlas.curvature.spectrum import Eigenpairs, eigenpairs
-from lossatlas.directions import Plane, Subspace
+from lossatlas.directions import Plane, Subspace, checks
+from lossatlas.evaluation import arguments
 
 DIRECTIONS = ("largest", "second", "smallest")
 
@@ -57,8 +59,7 @@ def hessian_plane(
     >>> plane.delta["weight"].abs().round(decimals=3)
     tensor([[0., 0., 1.]])
     """
-    directions = tuple(directions)
-    if len(directions) != 2 or directions[0] == directions[1] or not set(directions) <= set(DIRECTIONS):
+    if not isinstance(directions, tuple | list) or list(directions) not in map(list, permutations(DIRECTIONS, 2)):
         raise ValueError(f"directions={directions!r}: expected two different ones of {DIRECTIONS}")
     find = partial(
         eigenpairs,
@@ -122,8 +123,12 @@ def share_seen(plane: Subspace, pairs: Eigenpairs) -> xr.Dataset:
     >>> share_seen(plane, pairs).seen.values.round(3)
     array([1., 0.])
     """
+    arguments.check_plane(plane)
+    if not isinstance(pairs, Eigenpairs):
+        raise ValueError(f"pairs: got {type(pairs).__name__}, expected Eigenpairs (see eigenpairs)")
     names = list(plane.origin)
-    for vector in pairs.vectors:
+    for i, vector in enumerate(pairs.vectors):
+        checks.tensors(vector, f"pairs: vectors[{i}]")
         if unknown := set(vector) - set(names):
             raise ValueError(f"pairs: the parameter {min(unknown)!r} is not one of the plane's")
     sides = np.stack([_flat(direction, names, plane.origin) for direction in plane.directions], axis=1)

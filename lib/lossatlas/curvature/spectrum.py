@@ -13,12 +13,15 @@ from curvlinops import hutchpp_trace, lanczos_approximate_spectrum
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import nn
 
+from lossatlas._checks import flag, one_of, real_number, whole_number
 from lossatlas._progress import bar as progress_bar
-from lossatlas.curvature.hessian import LossHessian, loss_hessian
+from lossatlas.curvature.hessian import LossHessian, check_finite_loss, loss_hessian
 from lossatlas.vectors import Params
 
 ENDS = {"largest": ("LA",), "smallest": ("SA",), "both": ("LA", "SA"), "magnitude": ("LM",)}
+METHODS = ("slq",)
 PARTS = ("model", "layer", "parameter")
+REPEATS = 5  # estimates of a trace, whose spread is its standard error
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,14 @@ def eigenpairs(
     >>> pairs.values.round(4).tolist()  # 2·x²/3
     [6.0, 0.6667]
     """
-    if which not in ENDS:
-        raise ValueError(f"which={which!r}: expected one of {tuple(ENDS)}")
+    one_of(which, "which", tuple(ENDS))
+    k, seed, progress = whole_number(k, "k", least=1), whole_number(seed, "seed", least=0), flag(progress, "progress")
+    tolerance = real_number(tolerance, "tolerance", least=0, below=1)
     hessian = loss_hessian(
         model, data, loss=loss, layers=layers, coordinates=coordinates, predict=predict, device=device
     )
+    check_finite_loss(hessian)
     size = hessian.shape[0]
-    k = int(k)
     if not 1 <= k * len(ENDS[which]) <= size:
         raise ValueError(f"k={k}: expected 1 to {size // len(ENDS[which])} eigenvalues at each end of {size}")
     with progress_bar(total=None, description="eigenvalues", unit=" products", show=progress) as bar:
@@ -196,16 +200,15 @@ def spectrum(
     Ghorbani, Krishnan and Xiao, "An investigation into neural net optimization via Hessian eigenvalue density",
     ICML 2019.
     """
-    if method != "slq":
-        raise ValueError(f"method={method!r}: expected 'slq', stochastic Lanczos quadrature")
+    one_of(method, "method", METHODS)
+    steps, draws = whole_number(steps, "steps", least=2), whole_number(draws, "draws", least=1)
+    points, seed = whole_number(points, "points", least=2), whole_number(seed, "seed", least=0)
     hessian = loss_hessian(
         model, data, loss=loss, layers=layers, coordinates=coordinates, predict=predict, device=device
     )
-    steps, draws, points = int(steps), int(draws), int(points)
-    if not 2 <= steps < hessian.shape[0]:
+    check_finite_loss(hessian)
+    if not steps < hessian.shape[0]:
         raise ValueError(f"steps={steps}: expected 2 to {hessian.shape[0] - 1}, fewer than the weights")
-    if draws < 1 or points < 2:
-        raise ValueError(f"draws={draws}, points={points}: expected at least 1 draw and 2 points")
     ends = _extremes(hessian, 1, ("LA", "SA"), 1e-3, seed, lambda n: None)[0]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -259,23 +262,22 @@ def trace(
     Meyer, Musco, Musco and Woodruff, "Hutch++: Optimal Stochastic Trace Estimation", SOSA 2021;
     Hutchinson, "A stochastic estimator of the trace of the influence matrix", 1990.
     """
-    if per not in PARTS:
-        raise ValueError(f"per={per!r}: expected one of {PARTS}")
+    one_of(per, "per", PARTS)
+    products = whole_number(products, "products", least=3 * REPEATS)
+    seed = whole_number(seed, "seed", least=0)
     hessian = loss_hessian(
         model, data, loss=loss, layers=layers, coordinates=coordinates, predict=predict, device=device
     )
-    size, repeats = hessian.shape[0], 5
-    products = int(products)
-    if products < 3 * repeats:
-        raise ValueError(f"products={products}: expected at least {3 * repeats}")
+    check_finite_loss(hessian)
+    size = hessian.shape[0]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if per == "model":
-            each = 3 * (products // (3 * repeats))
+            each = 3 * (products // (3 * REPEATS))
             if each >= size:  # as cheap as the whole matrix
                 return _dataset(np.trace(_apply(hessian, np.eye(size))), 0.0, hessian, seed)
-            found = [float(hutchpp_trace(hessian, each)) for _ in range(repeats)]
-            return _dataset(np.mean(found), np.std(found, ddof=1) / math.sqrt(repeats), hessian, seed)
+            found = [float(hutchpp_trace(hessian, each)) for _ in range(REPEATS)]
+            return _dataset(np.mean(found), np.std(found, ddof=1) / math.sqrt(REPEATS), hessian, seed)
         signs = torch.randint(0, 2, (size, products), device=hessian.device).mul_(2).sub_(1).to(hessian.dtype)
         parts = torch.cat([(hessian @ part) * part for part in signs.split(10, dim=1)], dim=1).double().cpu()
     names = list(hessian.names)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,28 +14,15 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from lossatlas import vectors
+from lossatlas._checks import whole_number
 from lossatlas.vectors import Params
 
 SEEDS = -(2**63), 2**64 - 1  # what torch.Generator.manual_seed takes
 
 
-def whole_number(value: Any, name: str, *, lowest: int, highest: int | None = None) -> int:
-    """Return a whole number of any type as an int. Raises ValueError for anything else or out of range."""
-    expected = f"expected a whole number, at least {lowest}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, SupportsIndex):
-        raise ValueError(f"{name}={value!r}: {expected}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name}={value!r}: {expected}") from None
-    if number < lowest or (highest is not None and number > highest):
-        raise ValueError(f"{name}={value!r}: {expected}" + (f" and at most {highest}" if highest is not None else ""))
-    return number
-
-
 def seed_of(value: Any) -> int:
     """Return a seed as an int."""
-    return whole_number(value, "seed", lowest=SEEDS[0], highest=SEEDS[1])
+    return whole_number(value, "seed", least=SEEDS[0], most=SEEDS[1])
 
 
 def scale_of(value: Any) -> float:

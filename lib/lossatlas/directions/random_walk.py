@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lossatlas._checks import whole_number
 from lossatlas.directions import checks
 
 
@@ -50,8 +51,8 @@ def random_walk(lengths: Sequence[float], *, dimensions: int, seed: int = 0) -> 
     array([3., 1.], dtype=float32)
     """
     sizes = _checked(lengths)
-    dimensions = checks.whole_number(dimensions, "dimensions", lowest=1)
-    random = np.random.default_rng(checks.whole_number(seed, "seed", lowest=0))
+    dimensions = whole_number(dimensions, "dimensions", least=1)
+    random = np.random.default_rng(whole_number(seed, "seed", least=0))
     steps = random.standard_normal((len(sizes), dimensions), dtype=np.float32)
     steps *= (sizes / np.linalg.norm(steps, axis=1))[:, None].astype(np.float32)
     positions = np.concatenate([np.zeros_like(steps[:1]), np.cumsum(steps, axis=0, dtype=np.float32)])

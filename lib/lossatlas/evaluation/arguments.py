@@ -13,7 +13,7 @@ import numpy as np
 from lossatlas.directions.subspaces import Subspace
 
 
-def check_grid(values: Sequence[float], name: str) -> np.ndarray:
+def check_grid(values: Sequence[float] | None, name: str, *, least: int = 2) -> np.ndarray:
     """Return coordinates along one axis as a float64 array.
 
     Parameters
@@ -22,11 +22,13 @@ def check_grid(values: Sequence[float], name: str) -> np.ndarray:
         Coordinates.
     name : str
         What a message calls them.
+    least : int
+        How many of them there must be.
 
     Raises
     ------
     ValueError
-        Unless there are two or more of them, finite and increasing.
+        If there are fewer of them, or if they are not finite or not increasing.
 
     Examples
     --------
@@ -34,11 +36,14 @@ def check_grid(values: Sequence[float], name: str) -> np.ndarray:
     array([0., 1.])
     """
     try:
+        if values is None:
+            raise TypeError
         grid = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}={values!r}: expected increasing numbers") from error
-    if grid.ndim != 1 or grid.size < 2:
-        raise ValueError(f"{name}: shape {grid.shape}, expected one dimension with at least 2 points")
+    if grid.ndim != 1 or grid.size < least:
+        points = "1 point" if least == 1 else f"{least} points"
+        raise ValueError(f"{name}: shape {grid.shape}, expected one dimension with at least {points}")
     if not np.isfinite(grid).all():
         bad = int(np.flatnonzero(~np.isfinite(grid))[0])
         raise ValueError(f"{name}[{bad}] = {grid[bad]}: every grid value must be finite")

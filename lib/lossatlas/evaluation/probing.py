@@ -68,7 +68,7 @@ def examine(
         reasons.append("the model needs whole batches")
     forms = set()
     loop.write(points[0])
-    for quantity, value in zip(loop.quantities, _checked(loop, sample[0]), strict=True):
+    for quantity, value in zip(loop.quantities, checked_values(loop, sample[0]), strict=True):
         form = form_of(quantity, value, samples_in(sample[0]))
         if quantity.known or form == SAMPLES:
             continue
@@ -87,6 +87,26 @@ def examine(
         loop = replace(loop, regrouped=not reasons and not whole)
         reasons.append("gradients by the weights")
     return replace(loop, random=random if random_numbers else None, reasons=tuple(dict.fromkeys(reasons)))
+
+
+def checked_values(loop: PlainLoop, batch: Batch) -> list:
+    """Return the values of the quantities. Raise ValueError that names what could not be called."""
+    with loop.gradients():
+        try:
+            outputs, targets = loop.call(batch)
+        except CANNOT_TAKE as error:
+            raise loop.refused(batch, error) from error
+        if any(quantity.known for quantity in loop.quantities):
+            loop.one_tensor(outputs)
+        values = []
+        for quantity in loop.quantities:
+            try:
+                values.append(quantity(outputs, targets))
+            except (RuntimeError, ValueError) as error:
+                if quantity.known or str(error).startswith(quantity.name):
+                    raise
+                raise ValueError(f"{quantity.name} raised {type(error).__name__}: {error}") from error
+        return values
 
 
 def few(given: Sequence[Batch]) -> tuple[list[Batch], list[str]]:
@@ -121,28 +141,8 @@ def _called(loop: PlainLoop, given, sample: list[Batch], device) -> tuple[PlainL
                 return trial, these, these is whole
             except CANNOT_TAKE as error:
                 errors.append(error)
-    _checked(loop, sample[0])
+    checked_values(loop, sample[0])
     raise errors[0]  # it did not fail again
-
-
-def _checked(loop: PlainLoop, batch: Batch) -> list:
-    """Return the values of the quantities. Raise ValueError that names what could not be called."""
-    with loop.gradients():
-        try:
-            outputs, targets = loop.call(batch)
-        except CANNOT_TAKE as error:
-            raise loop.refused(batch, error) from error
-        if any(quantity.known for quantity in loop.quantities):
-            loop.one_tensor(outputs)
-        values = []
-        for quantity in loop.quantities:
-            try:
-                values.append(quantity(outputs, targets))
-            except (RuntimeError, ValueError) as error:
-                if quantity.known or str(error).startswith(quantity.name):
-                    raise
-                raise ValueError(f"{quantity.name} raised {type(error).__name__}: {error}") from error
-        return values
 
 
 def _effects(loop: PlainLoop, batch: Batch, points) -> tuple[dict[str, Tensor], bool, list[str]]:

@@ -108,7 +108,7 @@ def same_random_state(*owned) -> Iterator[RandomState]:
         state.restore()
 
 
-def owned_generators(*sources: nn.Module | Callable | None) -> list:
+def owned_generators(*sources: nn.Module | Callable | str | None) -> list:
     """Return the generators that modules and functions hold: as attributes, in closures, or as globals they name."""
     found: dict[int, Any] = {}
     seen: set[int] = set()
