@@ -100,8 +100,8 @@ WRONG = {
         ("trends=", lambda: evidence.trends_in_words({"roughness": 0.5})),
     ],
     "variance_components": [
-        ("at least 2 of each", lambda: evidence.variance_components([1, 2])),
-        ("at least 2 of each", lambda: evidence.variance_components([[1, 2]])),
+        (r"expected a table \(seeds, planes\)", lambda: evidence.variance_components([1, 2])),
+        (r"expected a table \(seeds, planes\)", lambda: evidence.variance_components([[]])),
         ("values='abc'", lambda: evidence.variance_components("abc")),
     ],
 }

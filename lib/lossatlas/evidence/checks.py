@@ -30,7 +30,7 @@ def numbers(name: str, values: object, *, dimensions: int = 1) -> np.ndarray:
     if array is None or values is None or isinstance(values, str | Mapping):
         raise ValueError(f"{name}={values!r:.60}: expected real numbers")
     if array.ndim != dimensions or array.size == 0:
-        kind = "a list of one or more numbers" if dimensions == 1 else "a table (seeds, planes) with at least 2 of each"
+        kind = "a list of one or more numbers" if dimensions == 1 else "a table (seeds, planes)"
         raise ValueError(f"{name}: shape {array.shape}, expected {kind}")
     return array
 

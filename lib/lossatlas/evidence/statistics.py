@@ -243,18 +243,18 @@ def variance_components(values: Sequence[Sequence[float]] | xr.DataArray) -> Var
     Parameters
     ----------
     values
-        A table (seeds, planes), at least 2 of each, or a DataArray over `seed` and one more dimension. Seeds with a
-        value that is not finite are left out.
+        A table (seeds, planes), or a DataArray over `seed` and one more dimension. Seeds with a value that is not
+        finite are left out.
 
     Returns
     -------
     VarianceComponents
-        All NaN if fewer than two seeds remain; the shares are NaN if nothing varies.
+        All NaN for fewer than two planes or remaining seeds; the shares are NaN if nothing varies.
 
     Raises
     ------
     ValueError
-        If there are fewer than two seeds or planes.
+        If `values` is no table of numbers.
 
     Examples
     --------
@@ -264,11 +264,9 @@ def variance_components(values: Sequence[Sequence[float]] | xr.DataArray) -> Var
     if isinstance(values, xr.DataArray) and "seed" in values.dims:
         values = values.transpose("seed", ...)
     table = checks.numbers("values", values, dimensions=2)
-    if min(table.shape) < 2:
-        raise ValueError(f"values: shape {table.shape}, expected a table (seeds, planes) with at least 2 of each")
     table = table[np.isfinite(table).all(axis=1)]
     seeds, planes = table.shape
-    if seeds < 2:
+    if min(seeds, planes) < 2:
         return VarianceComponents(math.nan, math.nan, math.nan, math.nan, seeds, planes)
     means = table.mean(axis=1)
     within = float(((table - means[:, None]) ** 2).sum() / (seeds * (planes - 1)))

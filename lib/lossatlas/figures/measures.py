@@ -75,7 +75,8 @@ def dots(
     found = [by_condition(rows, name) for name in names]
     if unknown := [name for name in logarithmic if name not in names]:
         raise ValueError(f"log={log!r}: {unknown[0]!r} is not drawn; expected some of {names}")
-    size = (2.2 + 3.2 * len(names), 1.3 + 0.55 * len(found[0]))
+    width = 5.4 if len(names) == 1 else 1.4 + 2.7 * len(names)
+    size = (width, 1.3 + 0.55 * len(found[0]))
     if len(names) > 1 and (xlabel is not None or ax is not None):
         raise ValueError(f"measures={names!r}: expected one measure with xlabel or ax")
     alone = len(names) == 1
@@ -87,7 +88,7 @@ def dots(
             found[i],
             replace(known, label=xlabel or known.label),
             log=name in logarithmic,
-            width=50 if alone else 41,
+            width=50 if alone else 35,
         )
         if i:
             each.set_yticklabels(_missing(values) for values in found[i].values())
@@ -124,17 +125,16 @@ def _rows(ax: Axes, found: Mapping[str, Sequence[float]], known: Measure, *, log
             + (f", {missing.strip('()')}" if missing else "")
         )
     if ax.get_xscale() == "linear":
-        ax.locator_params(axis="x", nbins=6)  # so that numbers of many digits stay apart
+        ax.locator_params(axis="x", nbins=6 if width > 40 else 4)  # so that numbers of many digits stay apart
     ax.set_yticks(range(len(found)), names)
     ax.set_ylim(len(found) - 0.45, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     what, _, direction = known.words.partition("; ")
-    lines = [
-        f"{known.label}: {what}" if what else known.label,
-        f"{direction}; bars: 95% interval".removeprefix("; "),
-        said.strip(),
-    ]
+    bars = "bars: 95% interval"
+    together = f"{direction}; {bars}".removeprefix("; ")
+    lines = [f"{known.label}: {what}" if what else known.label]
+    lines += [*([together] if len(together) <= width else [direction, bars]), said.strip()]
     ax.set_xlabel(
         "\n".join(part for line in lines for part in textwrap.wrap(line, width)), fontsize=10, linespacing=1.4
     )

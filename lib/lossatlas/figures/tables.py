@@ -138,7 +138,7 @@ def trends_table(trends: Mapping[str, Trend]) -> Table:
     Parameters
     ----------
     trends : mapping of str to Trend
-        By what was compared, as :func:`lossatlas.evidence.trend` returns them.
+        By what was compared, such as the name of a measure; see :func:`lossatlas.evidence.trend`.
 
     Returns
     -------
@@ -164,7 +164,9 @@ def trends_table(trends: Mapping[str, Trend]) -> Table:
     for (name, found), p in zip(trends.items(), adjusted.tolist(), strict=True):
         left_out = [f"{found.left_out} left out, not finite"] if found.left_out else []
         correlation = interval_text(found.rho, found.low, found.high)
-        rows.append((name, correlation, (number(p, 2), f"uncorrected {number(found.p, 2)}"), (str(found.n), *left_out)))
+        rows.append(
+            (spoken(name), correlation, (number(p, 2), f"uncorrected {number(found.p, 2)}"), (str(found.n), *left_out))
+        )
         content.append(_plain({"compared": name, **asdict(found), "p_adjusted": p}))
     headers = ("Compared", "Rank correlation [95% interval]", "p (Holm)", "Pairs")
     return Table(headers, tuple(rows), content, "la-table")
