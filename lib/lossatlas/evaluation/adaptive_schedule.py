@@ -1,4 +1,4 @@
-"""A grid worked off adaptively: here, on a cluster, with a journal, as the engine works off a whole one."""
+"""The adaptive schedule: evaluate only as many points of a grid as needed, here or on a cluster, with a journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lossatlas.evaluation import refinement
 from lossatlas.evaluation.journal import Journal
 from lossatlas.evaluation.schedule import Outcome, work_off
 
-CHUNK_POINTS = 32  # in a chunk, where chunks are kept or sent away
+CHUNK_POINTS = 32  # of a chunk that a journal keeps or a worker computes
 
 
 def mean_values(sums: np.ndarray) -> np.ndarray:
@@ -26,13 +26,12 @@ def mean_values(sums: np.ndarray) -> np.ndarray:
 def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar: Bar) -> Outcome:
     """Evaluate as few points of a grid as :func:`lossatlas.evaluation.refinement.fill` needs.
 
-    It is called as :func:`lossatlas.evaluation.schedule.run` is.
-    What is asked next depends on nothing but what came out before, so that a journal's chunks come in the same
-    order again.
+    It takes the arguments of :func:`lossatlas.evaluation.schedule.run`. The next points depend only on the values
+    found so far, so a resumed evaluation asks for the chunks of its journal in the same order.
     """
     points = math.prod(shape)
     number = 0
-    bar.total = None  # how many points will be enough is not known
+    bar.total = None  # nobody knows yet how many points will be enough
     with executor:
         if journal and journal.strategy:
             strategy, provenance = journal.strategy, journal.provenance

@@ -1,6 +1,6 @@
-"""Choosing a strategy by a short measurement, and checking each candidate against the plain loop.
+"""Choose a strategy by a short measurement, and check each candidate against the plain loop.
 
-Anything here is optional: a candidate that raises is left out, and the loop remains.
+Everything here is optional: a candidate that raises an error is skipped, and the loop remains.
 """
 
 from __future__ import annotations
@@ -20,23 +20,30 @@ from lossatlas.evaluation.strategies import Strategy, Transform
 from lossatlas.evaluation.sweep import Profile, Sweep, profile
 from lossatlas.evaluation.threads import ThreadedRunner, make_runner, usable_threads
 
-PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of one pass (0.5, 4 and 32 MB): caches differ, so all are tried
-CUDA_FLOATS = tuple(64 * floats for floats in PASS_FLOATS)  # a GPU is idle in passes that fill a CPU's cache
+PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of a pass (0.5, 4 and 32 MB); caches differ, so try all
+CUDA_FLOATS = tuple(64 * floats for floats in PASS_FLOATS)  # passes that fill a CPU's cache leave a GPU idle
 PASS_SAMPLES = (32, 128, 512, 2048, BLOCK_SAMPLES)
-PASS_SECONDS = 1.0  # a pass longer than that gains nothing by being larger, and cannot be interrupted soon
-BETTER = 0.95  # share of the best time so far that a candidate must beat: timings are noisy
-TRIAL_SECONDS = 0.003, 0.1  # what one timing takes at least: the longer the sweep, the more, up to the second
-TRIAL_SHARE = 0.05  # share of the expected time of the whole sweep that choosing may take …
-TRIAL_FLOOR = 0.06  # … or this many seconds; a sweep shorter than that is simply looped
-OTHERS = 0.05  # of the largest value, by which quantities other than the loss may differ
-CHECKED = 8  # points at most at which a candidate is compared with the loop
+PASS_SECONDS = 1.0  # longer passes gain nothing from being larger, and delay an interruption
+BETTER = 0.95  # a candidate must beat this share of the best time so far, because timings are noisy
+TRIAL_SECONDS = 0.003, 0.1  # least time of a measurement: between these two, longer for a longer sweep
+TRIAL_SHARE = 0.05  # choosing may take this share of the sweep's expected time …
+TRIAL_FLOOR = 0.06  # … or this many seconds; a shorter sweep uses the loop at once
+OTHERS = 0.05  # share of the largest value by which quantities other than the loss may differ
+CHECKED = 8  # most points at which a candidate is compared with the loop
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a pass may be: how many samples it may have, and whether a strategy is ``allowed`` at all.
+    """Hold the limits of a pass.
 
-    ``whole``: a batch must not be cut, because layers normalize by its statistics.
+    Attributes
+    ----------
+    sizes
+        How many samples it may have.
+    whole
+        Whether batches must not be cut, because layers normalize by their statistics.
+    allowed
+        Returns whether a strategy may be tried at all.
     """
 
     sizes: Sequence[int] = PASS_SAMPLES
@@ -50,9 +57,9 @@ UNLIMITED = Limits()
 def seconds_per_pair(
     runner: Runner | ThreadedRunner, inputs, targets: Tensor, points: Tensor, *, least: float
 ) -> float:
-    """Return the measured seconds for one sample at one point, preparation spread over all the ``points`` to come.
+    """Return the measured seconds for one sample at one point, with preparation shared by all `points`.
 
-    The measurement takes at least ``least`` seconds, if there are points enough.
+    The measurement takes at least `least` seconds, if there are enough points.
     """
     inputs, targets = take(inputs, slice(runner.strategy.samples)), targets[: runner.strategy.samples]
     start = time.perf_counter()
@@ -69,10 +76,10 @@ def seconds_per_pair(
 
 
 def rounding(points: Tensor) -> float:
-    """Return how far, relatively, equal values may lie apart in the arithmetic of ``points`` on their device.
+    """Return the relative difference that rounding alone can cause, in the arithmetic of `points` on their device.
 
-    On a GPU, PyTorch computes convolutions in TensorFloat-32 unless told otherwise, with 10 bits of mantissa and other
-    algorithms for other sizes of a batch: there the plain loop itself has no more digits.
+    On a GPU, PyTorch computes convolutions in TensorFloat-32 by default, with a 10-bit mantissa, and chooses other
+    algorithms for other batch sizes. The plain loop itself is no more precise there.
     """
     if points.dtype == torch.float64:
         return 1e-10
@@ -83,10 +90,10 @@ def rounding(points: Tensor) -> float:
 def agrees(
     runner: Runner | ThreadedRunner, reference: Runner, inputs, targets: Tensor, points: Tensor, *, cut: bool = True
 ) -> bool:
-    """Return whether a strategy gives the loop's values on a few points; False if it cannot run this model.
+    """Return whether a strategy gives the loop's values at a few points; False if it cannot run this model.
 
-    The loop takes the same samples in other passes (``cut``), so that a strategy whose values depend on how samples
-    are grouped does not agree.
+    With `cut`, the loop groups the same samples in other passes. A strategy whose values depend on the grouping then
+    does not agree.
     """
     whole = any(transform.whole_passes for transform in runner.strategy.transforms)
     samples = runner.strategy.samples
@@ -97,10 +104,10 @@ def agrees(
     points = points[: max(few, runner.strategy.points) if whole else few]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # vmap's notes about slow operations: the timing tells
+            warnings.simplefilter("ignore")  # vmap warns of slow operations, but the timing decides
             runner.prepare(inputs, targets)
             losses, *others = runner.run(points)[: len(runner.sweep.quantities), :few]
-    except Exception:  # whatever it is, the loop can do without
+    except Exception:  # whatever the error, the loop remains
         return False
     quantities, two_thirds = len(runner.sweep.quantities), len(targets) - len(targets) // 3
     total = losses.new_zeros((quantities, len(losses)))
@@ -109,8 +116,8 @@ def agrees(
         total += reference.run(points[:few])[:quantities]
     expected, *others_expected = total
     relative = 0.05 if runner.sweep.half else rounding(points)
-    small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # rounding where losses all but vanish
-    counts = zip(others, others_expected, strict=True)  # of right predictions, say: ties flip by rounding
+    small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # for losses close to zero
+    counts = zip(others, others_expected, strict=True)  # such as correct predictions; rounding decides ties
     return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True) and all(
         torch.allclose(a, b, rtol=OTHERS, atol=OTHERS * float(b.abs().nan_to_num(0, 0, 0).max()), equal_nan=True)
         for a, b in counts
@@ -119,7 +126,7 @@ def agrees(
 
 @dataclass
 class Search:
-    """The best strategy so far, and what trying another takes."""
+    """Hold the best strategy so far, and everything needed to try another."""
 
     sweep: Sweep
     profile: Profile
@@ -130,7 +137,7 @@ class Search:
     loop: Runner
 
     def __post_init__(self) -> None:
-        """Time the loop, which every candidate has to beat."""
+        """Time the loop, which every candidate must beat."""
         self.start = time.perf_counter()
         self.tried = {self.loop.strategy}
         self.best: Runner | ThreadedRunner = self.loop
@@ -141,16 +148,16 @@ class Search:
 
     @property
     def expected(self) -> float:
-        """Seconds that the whole sweep is expected to take with the best strategy so far."""
+        """The expected seconds of the whole sweep with the best strategy so far."""
         return self.rate * len(self.targets) * len(self.coefficients)
 
     def timed(self, runner: Runner | ThreadedRunner, least: float) -> float:
-        """Return the seconds for one sample at one point: the better of two measurements, since noise only adds."""
+        """Return the seconds for one sample at one point: the lower of two measurements, because noise only adds."""
         data = self.inputs, self.targets, self.neighbours
         return min(seconds_per_pair(runner, *data, least=least) for _ in range(2))
 
     def worth_trying(self, strategy: Strategy) -> bool:
-        """Return whether a strategy is new, allowed, and likely to gain more than trying it takes."""
+        """Return whether a strategy is new, allowed, and likely to save more time than trying it takes."""
         seconds = max((transform.worth_seconds(self.sweep) for transform in strategy.transforms), default=0.0)
         too_late = time.perf_counter() - self.start > max(TRIAL_FLOOR, TRIAL_SHARE * self.expected)
         if strategy in self.tried or (self.expected < seconds if seconds else too_late):
@@ -160,7 +167,7 @@ class Search:
         return not (pairs > before and self.rate * pairs > PASS_SECONDS) and self.limits.allowed(strategy)
 
     def consider(self, **change) -> bool:
-        """Take a changed strategy if it is better, and return whether it was."""
+        """Adopt a changed strategy if it is faster and agrees, and return whether it was adopted."""
         strategy = replace(self.best.strategy, **change)
         if not self.worth_trying(strategy):
             return False
@@ -171,7 +178,7 @@ class Search:
                 return False
             least = max(TRIAL_SHARE * self.expected / 100, TRIAL_SECONDS[0])
             rate = self.timed(runner, min(least, TRIAL_SECONDS[1]))
-        except Exception:  # whatever it is, the best so far remains
+        except Exception:  # whatever the error, the best so far remains
             return False
         if rate >= BETTER * self.rate:
             return False
@@ -193,10 +200,10 @@ def choose(
 ) -> tuple[Runner | ThreadedRunner, float]:
     """Return the fastest strategy that agrees with the loop, and its seconds for one sample at one point.
 
-    By a short measurement on the first block of data. It begins with every transform that applies and takes no
-    time to prepare, tries other sizes of a pass, leaves out one transform after the other, then lets several points
-    share a pass, and threads divide it. It ends when it has cost its share of what the sweep is expected to take.
-    Transforms that take time to prepare come last.
+    The search measures on the first block of data. It begins with every transform that applies and needs no
+    preparation. Then it tries other pass sizes, drops one transform at a time, lets several points share a pass, and
+    divides passes between threads. Transforms that need preparation come last. The search ends when it has taken its
+    share of the sweep's expected time.
     """
     sizes = sorted({min(len(targets), size) for size in limits.sizes})
     usual = max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])

@@ -1,9 +1,9 @@
-"""An evaluation that can be interrupted: its request and every finished chunk, in one file that grows.
+"""The journal of an evaluation that can be interrupted: its request and every finished chunk, in one growing file.
 
 The first line is a JSON object with the request (descriptions with fingerprints), the strategy and the chunks. Every
-further line is one finished chunk. A line is appended whole and ends with a digest of what it says; one that a killed
-process left incomplete is dropped, and its chunk is computed again. JSON's numbers are exact here: a float is written
-so that it reads back as the same bits.
+other line is one finished chunk. Lines are appended whole and end with a digest of their content. If a killed process
+left the last line incomplete, it is dropped and its chunk is computed again. Numbers are exact: JSON writes a float so
+that it reads back as the same bits.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 
 @dataclass
 class Journal:
-    """The file of one evaluation.
+    """Hold the file of one evaluation.
 
     Attributes
     ----------
     path : Path
-        Where it is.
+        Where the file is.
     header : mapping
-        The ``request``, descriptions by name, and ``values`` of the loss at a few points.
+        The `request` (descriptions by name) and `values` (the loss at a few points).
     strategy : Strategy or None
         How it is evaluated, once that is known.
     chunks : list of slice
-        Empty if they are found only while the evaluation goes on.
+        Empty if they become known only during the evaluation.
     provenance : dict of str
-        On what device, when and with which versions it was begun.
+        The device, the time and the versions with which it began.
     done : dict of arrays
-        Sums (rows, n) of the finished chunks by their number.
+        Sums (rows, n) of the finished chunks, by number.
     seconds : float
-        What the finished chunks took.
+        How long the finished chunks took.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Journal:
     provenance: dict[str, str] = field(default_factory=dict)
     done: dict[int, np.ndarray] = field(default_factory=dict)
     seconds: float = 0.0
-    clock: float = field(default_factory=time.perf_counter)  # when the last of them was kept
+    clock: float = field(default_factory=time.perf_counter)  # when the last chunk was kept
 
     def begin(self, strategy: Strategy, chunks: list[slice], provenance: Mapping[str, str]) -> None:
         """Write the first line."""
@@ -67,7 +67,7 @@ class Journal:
             temporary.write_bytes(_line({**first, "provenance": self.provenance}))
 
     def add(self, number: int, sums: np.ndarray) -> None:
-        """Append a finished chunk, with the seconds since the one before it."""
+        """Append a finished chunk, with the seconds since the previous one."""
         seconds, self.clock = time.perf_counter() - self.clock, time.perf_counter()
         self.done[number] = sums
         self.seconds += seconds
@@ -82,32 +82,32 @@ def _digest(record: Mapping) -> str:
 
 
 def _line(record: Mapping) -> bytes:
-    """One line of the file."""
+    """Return a record as one line of the file."""
     return json.dumps({**record, "digest": _digest(record)}).encode() + b"\n"
 
 
 def _read(line: bytes) -> dict:
-    """Return what a line says. Raise ValueError if it is not what was written."""
+    """Return the record in a line. Raise ValueError if its digest does not match."""
     record = json.loads(line)
     if not line.endswith(b"\n") or record.pop("digest") != _digest(record):
-        raise ValueError("it is not what was written")
+        raise ValueError("its digest does not match")
     return record
 
 
 def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
-    """Return the journal at ``path``, a new one or one with what is done.
+    """Return the journal at `path`: a new one, or one with the chunks that are finished.
 
     Parameters
     ----------
     path : path
         The file.
     header : mapping
-        ``request``, descriptions by name, and ``values``, the loss at a few points.
+        The `request` (descriptions by name) and `values` (the loss at a few points).
 
     Raises
     ------
     ValueError
-        If the file holds something else or is damaged; the message names what differs.
+        If the file belongs to another request or is damaged. The message names the difference.
     """
     journal = Journal(Path(path), header)
     if not journal.path.exists():
@@ -148,7 +148,7 @@ def open_journal(path: str | os.PathLike, header: Mapping) -> Journal:
 
 
 def how_to_resume(journal: Journal | None) -> str:
-    """Return what to tell the person who stops an evaluation."""
+    """Return the message for a person who stops an evaluation."""
     if not journal:
         return "evaluate was stopped, and nothing is kept. With resume=PATH, the same call would resume here"
     whole = f" of {len(journal.chunks)}" if journal.chunks else ""

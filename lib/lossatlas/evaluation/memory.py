@@ -1,4 +1,4 @@
-"""Passes that stay under a bound of memory: measured while they grow."""
+"""Passes that stay within a bound on memory, measured at increasing sizes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lossatlas.evaluation.sweep import Profile, Sweep, profile
 from lossatlas.evaluation.threads import ThreadedRunner
 
 GROWTH = 4  # from one measured pass to the next
-MARGIN = 1.1  # by which a prediction may be wrong
-ROOM = 8  # strategies other than the loop are measured only if this many of its smallest passes would fit
+MARGIN = 1.1  # factor by which a prediction may be too low
+ROOM = 8  # measure other strategies only if this many of the loop's smallest passes would fit
 
 
 def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
-    """Return the most bytes that tensors and scratch space allocated inside ``function`` held at one time."""
+    """Return the peak of the bytes that `function` allocates, in tensors and scratch space."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         before = torch.cuda.memory_allocated(device)
@@ -34,8 +34,8 @@ def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device) - before
     config = ProfilerConfig(ProfilerState.CPU, False, True, False, False, False, _ExperimentalConfig())
     collecting = gc.isenabled()
-    gc.disable()  # what was allocated before is not to be freed inside
-    _enable_profiler_legacy(config)  # the newer one writes to stderr, and keeps no order of what happened at once
+    gc.disable()  # so that nothing allocated earlier is freed inside
+    _enable_profiler_legacy(config)  # the newer one writes to stderr and loses the order of simultaneous events
     try:
         function()
     finally:
@@ -50,11 +50,11 @@ def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
 
 
 class Bound:
-    """Which passes allocate at most ``memory`` bytes beside the model, the plane and the data.
+    """Tell which passes allocate at most `memory` bytes beside the model, the plane and the data.
 
-    A strategy is measured at increasing sizes; a size is tried only if the smaller ones predict that it fits.
-    ``whole``: a pass takes all the samples, and layers estimate statistics (``estimate``) or normalize by them, so
-    that it has at least two.
+    It measures a strategy at increasing sizes, and tries a size only if the smaller ones predict that it fits. If
+    `whole`, a pass takes all the samples, at least two, because layers normalize by their statistics or, if
+    `estimate`, estimate them.
     """
 
     def __init__(self, sweep: Sweep, batch: Batch, coefficients: Tensor, memory: int, *, whole=False, estimate=False):
@@ -85,7 +85,7 @@ class Bound:
             return peak_bytes(one_pass, self.coefficients.device)
 
     def climb(self, passes: Sequence[tuple[int, Strategy]]) -> tuple[int, int]:
-        """How many of ever larger passes (of ``size``, strategy) fit, and the bytes of the first that does not."""
+        """Return how many of ever larger passes (size, strategy) fit, and the bytes of the first that does not."""
         seen: list[tuple[int, int]] = []
         for size, strategy in passes:
             foretold = 0
@@ -101,9 +101,12 @@ class Bound:
         return len(seen), 0
 
     def sizes(self, wanted: Sequence[int]) -> tuple[int, ...]:
-        """Return the pass sizes of the loop that fit: those ``wanted``, or if none fits, the largest that does.
+        """Return the pass sizes of the loop that fit: those in `wanted`, or the largest one if none fits.
 
-        Raises ValueError if nothing fits.
+        Raises
+        ------
+        ValueError
+            If nothing fits.
         """
         top = len(self.targets) if self.whole else min(max(wanted), len(self.targets))
         ladder = steps(self.least, top, 2)
@@ -118,9 +121,9 @@ class Bound:
         return tuple(size for size in wanted if size <= largest) or (largest,)
 
     def allowed(self, strategy: Strategy) -> bool:
-        """Return whether a strategy's passes stay under the bound, without those transforms that hide what they take.
+        """Return whether a strategy's passes stay within the bound, apart from transforms that hide their allocations.
 
-        What threads allocate is not counted, so they are not allowed.
+        Strategies with threads are refused, because allocations in threads cannot be counted.
         """
         if strategy.threads > 1:
             return False
@@ -133,12 +136,12 @@ class Bound:
             samples = [(n, replace(eager, samples=n, points=1)) for n in steps(least, eager.samples, GROWTH)]
             points = [(n, replace(eager, points=n)) for n in steps(1, eager.points, GROWTH)]
             return self.climb(samples)[0] == len(samples) and self.climb(points)[0] == len(points)
-        except Exception:  # whatever it is, the loop can do without
+        except Exception:  # whatever the error, the loop remains
             return False
 
 
 def steps(first: int, last: int, factor: int) -> list[int]:
-    """``first``, ``first·factor``, … and ``last``."""
+    """Return `first`, `first·factor`, … and `last`."""
     found = [first]
     while found[-1] * factor < last:
         found.append(found[-1] * factor)

@@ -1,9 +1,9 @@
-"""A whole grid from a part of its points: evaluate where an interpolation is least sure, interpolate the rest.
+"""A whole grid from some of its points: evaluate where an interpolation is least certain, interpolate the rest.
 
-A surface of a network is far smoother than a picture of it needs points. Radial basis functions (cubic, of the
-logarithm where all values are positive) go through what is known; where a second, rougher interpolation differs
-most from them, and at some places drawn at random, the next points are evaluated. What the interpolation had said
-there, against what came out, is an honest estimate of its error elsewhere.
+A loss surface is usually so smooth that few of its grid points determine the others. Cubic radial basis functions
+interpolate the known values, or their logarithms if all are positive. The next points to evaluate are those where a
+rougher interpolation differs most, and some drawn at random. Comparing the predictions at these points with the
+values found there gives an honest estimate of the error elsewhere.
 """
 
 from __future__ import annotations
@@ -15,23 +15,30 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import KDTree
 
-TOLERANCE = 0.01  # of the range of the values: the largest error that is let pass
-FIRST = 6, 11  # points along each side that a sweep begins with, about every fifth
-ROUND = 0.02  # share of the grid that is evaluated between two interpolations, and at least this …
-GROWTH = 0.15  # … share of what is known: a rough surface, which needs most of its points, soon has them
-DRAWN = 0.2  # share of these that is drawn at random
+TOLERANCE = 0.01  # largest accepted error, as a share of the range of the values
+FIRST = 6, 11  # fewest and most points along each side at the start; about every fifth between them
+ROUND = 0.02  # share of the grid that is evaluated between two interpolations, at least …
+GROWTH = 0.15  # … this share of the known points, so that a rough surface soon has the many points it needs
+DRAWN = 0.2  # share of these that are drawn at random
 QUIET = 2  # rounds in a row whose errors must be below the tolerance
-SAFETY = 2  # times the largest error found is what is said of the others
-MANY = 600  # known points; with more, …
-NEIGHBOURS = 100  # … only so many nearest stand behind each value
+SAFETY = 2  # the estimated error is this many times the largest error found
+MANY = 600  # with more known points than this, …
+NEIGHBOURS = 100  # … each value is interpolated from only this many neighbours
 AROUND = 4  # known points around a value that must all be finite
 
 
 @dataclass(frozen=True)
 class Filled:
-    """``values`` (k, n) at all n points of a grid; which were ``evaluated`` (n,); ``errors`` (k,), estimated.
+    """Hold the values at all points of a grid, and how they were found.
 
-    ``errors`` are twice the largest found in the last rounds, as shares of the range of the values.
+    Attributes
+    ----------
+    values : array of shape (k, n)
+        The values of k quantities at n points.
+    evaluated : array of shape (n,)
+        Which points were evaluated. The others were interpolated.
+    errors : array of shape (k,)
+        Estimated errors: twice the largest found in the last rounds, as shares of the range of the values.
     """
 
     values: np.ndarray
@@ -40,12 +47,20 @@ class Filled:
 
 
 def fill(evaluate: Callable[[np.ndarray], np.ndarray], axes: Sequence[np.ndarray], *, seed: int = 0) -> Filled:
-    """All values of a grid, from as few evaluations as its smoothness allows.
+    """Return all values of a grid, from as few evaluations as its smoothness allows.
 
-    ``evaluate``: indices of points (m,) into the grid, its last axis fastest, to values (k, m), of which the first
-    row decides where to look; ``axes``: the coordinates along each dimension. It goes on until the estimated error
-    of the first row stays below 1 % of its range for two rounds, or until every point is evaluated.
-    Points beside values that are not finite are evaluated, never interpolated.
+    It evaluates more points until the estimated error of the first row stays below 1 % of its range for two rounds,
+    or until no points are left. Points next to values that are not finite are evaluated, never interpolated.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Takes indices (m,) of grid points, the last axis fastest, and returns values (k, m). The first row decides
+        where to evaluate next.
+    axes : sequence of arrays
+        The coordinates along each dimension.
+    seed : int
+        For the points that are drawn at random.
     """
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
     points = (points - points.min(0)) / np.ptp(points, axis=0)
@@ -73,20 +88,20 @@ def fill(evaluate: Callable[[np.ndarray], np.ndarray], axes: Sequence[np.ndarray
 
 
 def _lattice(shape: Sequence[int]) -> np.ndarray:
-    """Return the indices of a regular part of the grid, its edges included."""
+    """Return the indices of regularly spaced grid points, including the edges."""
     counts = [min(size, int(np.clip(size / 5 + 1, *FIRST))) for size in shape]
     sides = [np.linspace(0, size - 1, count).round().astype(int) for size, count in zip(shape, counts, strict=True)]
     return np.ravel_multi_index(np.meshgrid(*sides, indexing="ij"), shape).ravel()
 
 
 def _predict(points: np.ndarray, known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the interpolation (k, n) at every point, and how far a rougher one of the first row is from it (n,)."""
+    """Return the interpolation (k, n) at all points, and how far a rougher one differs in the first row (n,)."""
     rows = [_interpolated(points, known, row, "cubic") for row in values]
     return np.stack(rows), np.abs(rows[0] - _interpolated(points, known, values[0], "thin_plate_spline"))
 
 
 def _interpolated(points: np.ndarray, known: np.ndarray, row: np.ndarray, kernel: str) -> np.ndarray:
-    """One interpolation at every point, through the known values that are finite; NaN where these are too few."""
+    """Return an interpolation of the finite known values at every point, or NaN if they are too few."""
     finite = known & np.isfinite(row)
     if finite.sum() <= 1 + points.shape[1]:
         return np.full(len(points), np.nan)
@@ -99,7 +114,7 @@ def _interpolated(points: np.ndarray, known: np.ndarray, row: np.ndarray, kernel
 
 
 def _next(points, known, values, doubt, batch, generator) -> np.ndarray:
-    """Return the points to evaluate next: beside what is not finite, where doubt is largest, and anywhere."""
+    """Return the points to evaluate next: beside values that are not finite, or the most doubtful and some drawn."""
     unknown = np.flatnonzero(~known)
     finite = np.isfinite(values[:, known]).all(0)
     if not finite.all():
@@ -109,9 +124,9 @@ def _next(points, known, values, doubt, batch, generator) -> np.ndarray:
             return beside
     drawn = generator.choice(unknown, min(len(unknown), max(1, round(DRAWN * batch))), replace=False)
     doubt = np.where(known, 0, np.nan_to_num(doubt, nan=np.inf))
-    apart = 2.5 * len(points) ** (-1 / points.shape[1])  # between chosen points, two and a half steps of the grid
+    apart = 2.5 * len(points) ** (-1 / points.shape[1])  # chosen points are at least two and a half grid steps apart
     chosen: list[int] = []
-    for index in np.argsort(-doubt):  # the doubtful ones, not all in one place
+    for index in np.argsort(-doubt):  # the most doubtful points, but not all in one place
         if len(chosen) == batch - len(drawn) or doubt[index] <= 0:
             break
         if all(np.abs(points[index] - points[other]).max() >= apart for other in chosen):
@@ -120,7 +135,7 @@ def _next(points, known, values, doubt, batch, generator) -> np.ndarray:
 
 
 def _largest(errors: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the largest error of each row as a share of the range of what is known."""
+    """Return the largest error of each row, as a share of the range of its known values."""
     finite = [row[np.isfinite(row)] for row in known]
     ranges = np.array([np.ptp(row) if len(row) else np.nan for row in finite])
     return np.array([np.nanmax(np.abs(row), initial=0) for row in errors]) / np.where(ranges > 0, ranges, 1)

@@ -1,9 +1,9 @@
-"""The points of a grid in chunks, worked off in this process or elsewhere.
+"""The schedule: cut the points of a grid into chunks, and compute them in this process or elsewhere.
 
 The engine knows points of weight space only as coefficients along directions. Each chunk of points is one call of
-:func:`sums`, in this process or on other machines. It goes through the data in blocks (outermost, so that a block
-stays in the processor's cache) and through the points inside a block, by a strategy that a short measurement on the
-first block chooses: see :mod:`lossatlas.evaluation.strategies` and :mod:`lossatlas.evaluation.choosing`.
+:func:`sums`, in this process or on another machine. The outer loop runs over blocks of data, so that a block stays
+in the processor's cache; the inner loop runs over the points. A short measurement on the first block chooses the
+strategy: see :mod:`lossatlas.evaluation.strategies` and :mod:`lossatlas.evaluation.choosing`.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.sweep import Sweep, profile
 from lossatlas.evaluation.threads import ThreadedRunner, make_runner
 
-CHUNK_SECONDS = 5.0  # what a chunk of points is to take: what an interrupted run may lose
-CHUNK_POINTS = 16  # a chunk has at least so many (what is prepared for it is to be shared), …
-IDENTIFYING = 64  # samples whose loss at a few points tells two losses apart
+CHUNK_SECONDS = 5.0  # time that a chunk should take, which is what an interruption can lose
+CHUNK_POINTS = 16  # fewest points of a chunk, so that they share its preparation, …
+IDENTIFYING = 64  # samples on which two losses are told apart
 LONGEST_CHUNK = 30.0  # … unless they take longer than this many seconds
 
 
 @dataclass(frozen=True)
 class LoopRunner:
-    """Stands for the plain loop, which needs no preparation."""
+    """Stand for the plain loop, which needs no preparation."""
 
     strategy: Strategy
 
@@ -50,10 +50,20 @@ AnyRunner = Runner | ThreadedRunner | LoopRunner
 
 @dataclass(frozen=True)
 class Work:
-    """All that any chunk of points needs.
+    """Hold everything that any chunk of points needs.
 
-    That is the sweep, the data in blocks (in batches as given, if ``batch_norm`` is not ``"running"``), and the bytes
-    that a pass may allocate.
+    Attributes
+    ----------
+    sweep
+        The model, the directions and the quantities.
+    blocks
+        The data in blocks, or in batches as given if `batch_norm` is not "running".
+    batch_norm
+        The statistics that normalization layers use.
+    memory
+        How many bytes a pass may allocate, if that is bounded.
+    plain
+        The plain loop, if it evaluates everything in place of any other strategy.
     """
 
     sweep: Sweep
@@ -75,7 +85,7 @@ class Work:
         return [quantity.name for quantity in self.sweep.quantities]
 
     def on(self, device: torch.device) -> Work:
-        """Return the work with the network and its directions on a device; blocks move when their turn comes."""
+        """Return the work with the network and its directions on a device. Blocks of data move one at a time, later."""
         origin, *directions = (
             {name: tensor.to(device) for name, tensor in vector.items()}
             for vector in (self.sweep.origin, *self.sweep.directions)
@@ -86,10 +96,10 @@ class Work:
         return replace(self, plain=plain, sweep=sweep)
 
     def copied(self) -> Work:
-        """Return the same work in memory of its own. The model, a private one, is changed.
+        """Return the same work with newly allocated tensors. This changes the model, which is a private copy.
 
-        What arrives from another process may begin at any byte, and the alignment of tensors changes the last bits
-        of matrix products.
+        Tensors from another process can begin at any byte, and their alignment changes the last bits of matrix
+        products.
         """
         for tensor in (*self.sweep.model.parameters(), *self.sweep.model.buffers()):
             tensor.data = tensor.data.clone()
@@ -104,12 +114,12 @@ class Work:
 
 
 def largest(work: Work, device: torch.device) -> Batch:
-    """Return the block that passes are measured on."""
+    """Return the largest block, on which passes are measured."""
     return move(max(work.blocks, key=lambda block: len(block[1])), device)
 
 
 def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bound | None]:
-    """Return the limits of a pass, and the bound of memory if there is one."""
+    """Return the limits of a pass, and the bound on memory if one is set."""
     whole = work.batch_norm != "running"
     limits = Limits((len(batch[1]),), whole, lambda strategy: strategy.threads == 1) if whole else Limits()
     if work.memory is None:
@@ -120,9 +130,12 @@ def bounded(work: Work, batch: Batch, coefficients: Tensor) -> tuple[Limits, Bou
 
 
 def tuned(work: Work, coefficients: Tensor) -> tuple[AnyRunner, float]:
-    """Return the fastest runner found for points (n, d), and the seconds that one of them takes it.
+    """Return the fastest runner found for points (n, d), and its seconds for one point.
 
-    Raises ValueError if the smallest pass needs more than ``work.memory``.
+    Raises
+    ------
+    ValueError
+        If the smallest pass needs more than `work.memory`.
     """
     if work.plain is not None:
         return tuned_loop(work, coefficients)
@@ -142,7 +155,7 @@ def tuned(work: Work, coefficients: Tensor) -> tuple[AnyRunner, float]:
 
 
 def tuned_loop(work: Work, coefficients: Tensor) -> tuple[LoopRunner, float]:
-    """Return the plain loop, and the seconds that one point takes it. Warn if a batch needs too much memory."""
+    """Return the plain loop, and its seconds for one point. Warn if a batch needs too much memory."""
     loop = work.plain
     assert loop is not None
     batch, start = max(work.blocks, key=samples_in), time.perf_counter()
@@ -155,14 +168,14 @@ def tuned_loop(work: Work, coefficients: Tensor) -> tuple[LoopRunner, float]:
     else:
         needed = peak_bytes(one_point, coefficients.device)
         if needed > work.memory:
-            whole = f"a batch of {samples_in(batch)} samples must stay whole, and needs {needed} bytes"
+            whole = f"a batch of {samples_in(batch)} samples must stay whole and needs {needed} bytes"
             warnings.warn(f"memory={work.memory}: {whole}", stacklevel=2)
     seconds = (time.perf_counter() - start) * work.samples / samples_in(batch)
     return LoopRunner(Strategy(samples_in(batch))), seconds
 
 
 def measurable(strategy: Strategy) -> bool:
-    """Return whether the memory of a strategy's passes was measured before they were tried."""
+    """Return whether the memory that a strategy's passes need can be measured before they are tried."""
     return all(transform.measurable for transform in strategy.transforms)
 
 
@@ -173,7 +186,7 @@ def as_before(work: Work, strategy: Strategy, coefficients: Tensor) -> AnyRunner
     batch = largest(work, coefficients.device)
     _, bound = bounded(work, batch, coefficients)
     if bound and not bound.allowed(strategy):
-        raise ValueError(f"memory={work.memory}: this was begun with larger passes ({strategy}); give the same bound")
+        raise ValueError(f"memory={work.memory}: the file began with larger passes ({strategy}); give the same bound")
     with torch.no_grad():
         seen = profile(work.sweep, take(batch[0], slice(2))) if strategy.transforms else None
     return make_runner(work.sweep, strategy, seen)
@@ -184,8 +197,8 @@ def sums(
 ) -> Tensor:
     """Return numerators and weights of all quantities over all the data at points (n, d): float64 (2q, n).
 
-    ``advance(k)`` is called after every k sample evaluations. The bits at a point do not depend on the others in its
-    chunk, as long as chunks begin where :func:`chunks` lets them.
+    It calls ``advance(k)`` after every k sample evaluations. The bits at a point do not depend on the other points
+    in its chunk, provided that chunks begin where :func:`chunks` puts them.
     """
     if work.plain is not None or isinstance(runner, LoopRunner):
         assert work.plain is not None
@@ -201,7 +214,7 @@ def sums(
 
 
 def over_data(work: Work, runner: Runner, coefficients: Tensor, advance: Callable[[int], object]) -> Tensor:
-    """Return the sums with the runner's model as it is."""
+    """Return the sums over all the data, with the statistics that the runner's model has now."""
     shape = 2 * len(work.names), len(coefficients)
     total = torch.zeros(shape, dtype=torch.float64, device=coefficients.device)
     for block in work.blocks:
@@ -212,10 +225,10 @@ def over_data(work: Work, runner: Runner, coefficients: Tensor, advance: Callabl
 
 
 def chunks(points: int, row: int, strategy: Strategy, seconds: float) -> list[slice]:
-    """Points of a grid in chunks of about ``CHUNK_SECONDS``, where one takes ``seconds``.
+    """Return the points of a grid in chunks of about `CHUNK_SECONDS`, if one point takes `seconds`.
 
-    Rows (of ``row`` points) stay whole where they are short enough, and so do groups of points that share a
-    pass; what comes after the last whole row (θ* itself) joins the last chunk.
+    Rows of `row` points stay whole if they are short enough, and so do groups of points that share a pass. The point
+    after the last row, θ* itself, joins the last chunk.
     """
     wanted = max(1, int(CHUNK_SECONDS / max(seconds, 1e-12)))
     if wanted < CHUNK_POINTS:
@@ -232,9 +245,9 @@ def chunks(points: int, row: int, strategy: Strategy, seconds: float) -> list[sl
 
 
 class LocalExecutor(contextlib.nullcontext):
-    """Works off chunks in this process, one after the other; used as a context."""
+    """Compute chunks in this process, one after another. It is used as a context."""
 
-    in_chunks = False  # one chunk will do if nobody keeps them
+    in_chunks = False  # one chunk is enough if no journal keeps them
 
     def __init__(self, work: Work, points: Tensor, device: torch.device):
         super().__init__(self)
@@ -243,14 +256,14 @@ class LocalExecutor(contextlib.nullcontext):
         self.provenance: dict[str, str] = circumstances(device)
 
     def tune(self) -> tuple[Strategy, float]:
-        """Return the strategy chosen, and the seconds that it takes a point."""
+        """Return the chosen strategy, and its seconds for one point."""
         self.runner, seconds = tuned(self.work, self.points)
         return self.runner.strategy, seconds
 
     def results(
         self, strategy: Strategy, left: Mapping[int, slice | Tensor], advance: Callable[[int], object]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (number, sums (rows, n)) of every chunk, as they are done."""
+        """Yield (number, sums (rows, n)) of every chunk, as soon as it is finished."""
         if self.runner is None:
             self.runner = as_before(self.work, strategy, self.points)
         for number, part in left.items():
@@ -259,7 +272,7 @@ class LocalExecutor(contextlib.nullcontext):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The sums at all points, and how and where they were computed.
+    """Hold the sums at all points, and how and where they were computed.
 
     Attributes
     ----------
@@ -285,7 +298,7 @@ class Outcome:
 def work_off(
     executor, strategy: Strategy, parts: Mapping[int, slice | Tensor], journal: Journal | None, bar: Bar
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (number, sums (rows, n)) of every part: first those in the journal, then the others, which it keeps."""
+    """Yield (number, sums (rows, n)) of every part: first those in the journal, then the rest, which it keeps."""
     done = {number: journal.done[number] for number in parts if number in journal.done} if journal else {}
     for number, found in done.items():
         bar.skip(found.shape[1] * executor.work.samples)
@@ -298,9 +311,9 @@ def work_off(
 
 
 def run(executor, shape: Sequence[int], journal: Journal | None, bar: Bar) -> Outcome:
-    """Have an executor (this process, or the workers of a cluster) work off a grid of this shape, and θ* after it.
+    """Let an executor (this process, or the workers of a cluster) compute a grid of this shape, and θ* after it.
 
-    A journal keeps each chunk, and gives those that are done.
+    A journal supplies the chunks that are finished, and keeps each new one.
     """
     points, row = math.prod(shape) + 1, shape[-1]
     if journal and journal.strategy and len(journal.done) == len(journal.chunks):
@@ -327,9 +340,9 @@ def joined(found: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def values_at_a_few_points(work: Work, coefficients: Tensor) -> list[float]:
-    """Return sums over a few samples at a few points near θ*, which another loss would not give.
+    """Return sums over a few samples at a few points near θ*, which identify the model and the loss.
 
-    ``coefficients`` (n, d) end with those of θ*.
+    The last of the `coefficients` (n, d) are those of θ*.
     """
     points = torch.stack([coefficients[-1], coefficients[0] / 4, coefficients[len(coefficients) // 3] / 4])
     if work.plain is not None:

@@ -1,4 +1,4 @@
-"""A pass divided between threads, each with one core: operations too small for two cores keep them both busy."""
+"""Passes divided between threads, one core each, so that operations too small for two cores keep both busy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def usable_threads(device: torch.device) -> int:
 
 
 class ThreadedRunner:
-    """Works as a :class:`Runner` does; the samples of a chunk are divided between as many runners as threads."""
+    """Work like a :class:`Runner`, but divide the samples of a chunk between several runners, one for each thread."""
 
     def __init__(self, sweep: Sweep, strategy: Strategy, profile: Profile | None = None):
         self.sweep, self.strategy = sweep, strategy
@@ -37,7 +37,7 @@ class ThreadedRunner:
         self.pool = ThreadPoolExecutor(strategy.threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
-        """Take one chunk of data; a short one may leave threads idle."""
+        """Take one chunk of data. A short one may leave threads idle."""
         self.busy = []
         for runner, part in zip(self.runners, split((inputs, targets), self.runners[0].strategy.samples), strict=False):
             runner.prepare(*part)
@@ -57,13 +57,13 @@ class ThreadedRunner:
         found = [self.pool.submit(torch.no_grad()(runner.run), coefficients, step) for runner in self.busy]
         try:
             parts = [future.result() for future in found]
-        finally:  # Ctrl-C comes here too
+        finally:  # after Ctrl-C too
             stopped.set()
-            torch.set_num_threads(before)  # threads that anyone starts from now on begin with it
+            torch.set_num_threads(before)  # threads that anyone starts later inherit this number
         return torch.stack(parts).sum(0)
 
     def share_program(self, coefficients: Tensor) -> None:
-        """Build the program for whole passes in this thread, once for all runners."""
+        """Build the program for full-sized passes in this thread, once for all runners."""
         first = self.busy[0]
         if first.builds and first.built is None:
             first.run(coefficients[: self.strategy.points])

@@ -1,4 +1,4 @@
-"""A traced pass with fewer and faster operations: convolutions take over what follows them, pooling is by maxima."""
+"""Fuse operations of a traced pass: convolutions absorb what follows them, and pooling takes maxima of slices."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from torch.fx import GraphModule, Node
 from lossatlas.evaluation.kernels import dense
 
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
-# What a dense layer does on its way, and what max_pool2d takes where it is not told.
+# Functions that a dense layer can apply to its output, and the defaults of max_pool2d.
 AFTER = {aten.relu.default: "relu", aten.sigmoid.default: "sigmoid", aten.tanh.default: "tanh"}
 POOLING = (None, None, [], [0, 0], [1, 1], False)
 
 
 def fuse(traced: GraphModule) -> GraphModule:
-    """Return the pass with fewer and faster operations on a CPU, its values equal up to rounding.
+    """Return the pass with fewer and faster operations on a CPU, and the same values up to rounding.
 
-    The graph itself is changed. If oneDNN has it, a 2-D convolution takes the batch normalization by running statistics
-    after it into its weights (w·γ/√(σ² + ε), Jacob et al., CVPR 2018, equation 14), and does the addition of a shortcut
-    and the ReLU that follow. A dense layer does the ReLU, sigmoid or tanh after it. Pooling of channels-last images
-    takes maxima of slices, which needs no indices; a ReLU before it comes after it, since less is left there.
+    This changes the graph itself. If oneDNN supports a 2-D convolution, its weights absorb the batch normalization by
+    running statistics after it (w·γ/√(σ² + ε), Jacob et al., CVPR 2018, equation 14), and it also adds a shortcut and
+    applies a ReLU that follow. A dense layer applies the ReLU, sigmoid or tanh after it. Pooling of channels-last
+    images takes maxima of slices, which needs no indices. A ReLU before pooling moves behind it, where fewer values
+    are left.
     """
     graph = traced.graph
     for node in graph.find_nodes(op="call_function", target=aten.constant_pad_nd.default):
@@ -44,7 +45,7 @@ def fuse(traced: GraphModule) -> GraphModule:
 
 
 def can_fuse(convolution: Node) -> bool:
-    """Whether oneDNN has this convolution with more to do."""
+    """Return whether oneDNN can fuse this convolution with other operations."""
     inputs, transposed = known(convolution.args[0]), convolution.args[6]
     if inputs is None or inputs.dim() != 4 or transposed:
         return False
@@ -52,11 +53,11 @@ def can_fuse(convolution: Node) -> bool:
 
 
 def fuse_convolution(convolution: Node) -> None:
-    """Put one operation in the place of a convolution and of what follows it."""
+    """Replace a convolution and the operations after it by one operation."""
     graph = convolution.graph
     inputs, weight, bias, stride, padding, dilation, _, _, groups = convolution.args
     last, norm = convolution, only_user(convolution, aten.native_batch_norm.default)
-    if norm and not norm.args[5] and all(user.args[1] == 0 for user in norm.users):  # by running statistics
+    if norm and not norm.args[5] and all(user.args[1] == 0 for user in norm.users):  # normalizes by running statistics
         with graph.inserting_before(norm):
             weight, bias = folded(weight, bias, norm)
         (last,) = norm.users
@@ -65,7 +66,7 @@ def fuse_convolution(convolution: Node) -> None:
     if addition and not addition.kwargs:
         addend = addition.args[addition.args[0] is last]
         if isinstance(addend, Node) and alike(addend, last) and used_up(addend, addition, convolution):
-            other, last = addend, addition  # the sum takes its place
+            other, last = addend, addition  # the sum overwrites the addend
     relu = only_user(last, aten.relu.default)
     last = relu or last
     options = weight, bias, padding, stride, dilation, groups
@@ -81,7 +82,7 @@ def fuse_convolution(convolution: Node) -> None:
 
 
 def fuse_dense(layer: Node) -> None:
-    """Let a product by oneDNN take the function after it; one in lower precision becomes such a product."""
+    """Let a oneDNN product apply the function after it. A product in lower precision becomes a oneDNN product."""
     rows, weight, bias = layer.args[:3]
     if layer.target is aten.addmm.default:
         bias, rows, turned = layer.args
@@ -100,12 +101,12 @@ def fuse_dense(layer: Node) -> None:
 
 
 def known(node: Node) -> Tensor | None:
-    """Return what was seen of a result while it was traced: its shape, type and strides."""
+    """Return the shape, type and strides that a result had when it was traced, as a tensor."""
     return node.meta.get("val")
 
 
 def only_user(node: Node, target) -> Node | None:
-    """Return the only operation that takes a result, if it is this one and takes it once, first or as an addend."""
+    """Return the only operation that uses a result, if it is of the `target` kind and uses it once."""
     users = list(node.users)
     if len(users) != 1 or users[0].target is not target or users[0].args.count(node) != 1:
         return None
@@ -113,26 +114,26 @@ def only_user(node: Node, target) -> Node | None:
 
 
 def alike(a: Node, b: Node) -> bool:
-    """Whether two results have one shape and type."""
+    """Return whether two results have the same shape and type."""
     a, b = known(a), known(b)
     return isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype
 
 
 def convolves(node: Node) -> bool:
-    """Whether an operation is a convolution, with more to do or without."""
+    """Return whether an operation is a convolution, fused or plain."""
     ours = mkldnn._convolution_pointwise.default, mkldnn._convolution_pointwise_.binary
     return node.target in (aten.convolution.default, *ours)
 
 
 def used_up(other: Node, addition: Node, convolution: Node) -> bool:
-    """Whether nobody sees a result changed from ``addition`` on: it is no view, and was only convolved before."""
+    """Return whether `addition` may overwrite a result: it is no view, and only earlier convolutions use it."""
     new = convolves(other) or other.target in (aten.relu.default, aten.constant_pad_nd.default)
     users = [user for user in other.users if user is not addition]
     return new and all(convolves(user) and user < convolution for user in users)
 
 
 def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
-    """Weight and bias of a convolution that is normalized at once; what does not move is computed here."""
+    """Return the weight and bias of a convolution that absorbs its normalization. Constants are computed here."""
     graph, module = norm.graph, norm.graph.owning_module
     _, gamma, beta, mean, variance, _, _, epsilon = norm.args
 
@@ -145,7 +146,7 @@ def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
         return graph.get_attr(name)
 
     def full(node: Node) -> Node:
-        """Return what was rounded to a lower precision, as it was before."""
+        """Return a value before it was rounded to a lower precision."""
         return node.args[0] if node.target is aten._to_copy.default else node
 
     scale = call(aten.rsqrt.default, call(aten.add.Tensor, variance, epsilon))
@@ -161,7 +162,7 @@ def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
 
 
 def has_windows(pool: Node) -> bool:
-    """Whether a pooling takes channels-last images apart into windows, and nobody asks where the maxima were."""
+    """Return whether a pooling cuts channels-last images into separate windows, and no one uses its indices."""
     inputs, kernel, stride, padding, dilation, ceil = (*pool.args, *POOLING[len(pool.args) :])
     image = known(inputs)
     if image is None or image.device.type != "cpu" or image.dim() != 4 or image.shape[1] == 1 or pool.kwargs:
@@ -172,7 +173,7 @@ def has_windows(pool: Node) -> bool:
 
 
 def pool_by_maxima(pool: Node) -> None:
-    """Put maxima of slices in the place of a pooling."""
+    """Replace a pooling by maxima of slices."""
     graph, (source, kernel) = pool.graph, pool.args[:2]
     (result,) = pool.users
     relu = source.target is aten.relu.default and len(source.users) == 1
