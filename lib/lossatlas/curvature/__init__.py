@@ -2,6 +2,7 @@
 
 from lossatlas.curvature.hessian import LossHessian, loss_hessian
 from lossatlas.curvature.maps import extremes
+from lossatlas.curvature.paths import eigenvalues_along
 from lossatlas.curvature.planes import hessian_plane, share_seen
 from lossatlas.curvature.spectrum import Eigenpairs, eigenpairs, spectrum, trace
 
@@ -9,6 +10,7 @@ __all__ = [
     "Eigenpairs",
     "LossHessian",
     "eigenpairs",
+    "eigenvalues_along",
     "extremes",
     "hessian_plane",
     "loss_hessian",

@@ -91,8 +91,8 @@ class Store:
 
     def _read(self, read: Callable[..., Kept], name: str, request: Mapping, suffix: str) -> Kept | None:
         """Return the first stored answer that can be trusted, None if there is none."""
-        own = self.path(name, request, suffix)
-        for path in (own, *(folder / own.name for folder in self.reads)):
+        own: Path = self.path(name, request, suffix)
+        for path in [own, *(folder / own.name for folder in self.reads)]:
             if path.exists():
                 try:
                     return read(path, request=request)

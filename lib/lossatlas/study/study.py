@@ -61,7 +61,7 @@ class Study:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        instance_of(self.reads, "reads", list | tuple, "a list of chapters")
+        instance_of(self.reads, "reads", (list, tuple), "a list of chapters")
         for argument, name in (("chapter", self.chapter), *(("reads", name) for name in self.reads)):
             if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*", name):
                 raise ValueError(f"{argument}={name!r}: expected letters, digits and . _ + - only, no path")

@@ -1,0 +1,138 @@
+"""The extreme eigenvalues of the Hessian along a training path."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from lossatlas._checks import real_number, whole_number
+from lossatlas._progress import bar as progress_bar
+from lossatlas.curvature.hessian import loss_hessian
+from lossatlas.curvature.lanczos import lanczos
+from lossatlas.directions.checkpoints import read_all
+from lossatlas.evaluation import batches
+from lossatlas.evaluation.devices import pick_device, provenance
+
+COLUMNS = ("smallest", "largest", "residual_smallest", "residual_largest", "loss", "products")
+MOST = 400  # products at one checkpoint
+FRESH = 0.1  # length of what is drawn at random beside the last checkpoint's eigenvectors
+
+
+def eigenvalues_along(
+    checkpoints: Sequence[nn.Module | dict[str, Tensor]],
+    data,
+    *,
+    model: nn.Module,
+    loss: str | Callable = "cross_entropy",
+    predict: Callable | None = None,
+    learning_rate: float | None = None,
+    steps: Sequence[float] | None = None,
+    tolerance: float = 0.01,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    progress: bool = True,
+) -> xr.Dataset:
+    """Return the smallest and the largest eigenvalue of the Hessian at every checkpoint of a training path.
+
+    Gradient descent with a learning rate η diverges along any direction of a quadratic loss whose curvature exceeds
+    2/η. Full-batch training often drives the largest eigenvalue up to that threshold and holds it there, "at the edge
+    of stability".
+
+    Parameters
+    ----------
+    checkpoints : sequence of Module or dict of str to Tensor
+        Networks, parameter dicts or state dicts, in the order of training. Buffers that a checkpoint lacks are the
+        model's own.
+    data, loss, predict, device
+        As in :func:`loss_hessian`.
+    model : torch.nn.Module
+        It gives the architecture, and stays as it is.
+    learning_rate : float, optional
+        η, which gives the threshold.
+    steps : sequence of float, optional
+        The step of every checkpoint; 0, 1, 2, ... by default.
+    tolerance : float
+        Largest residual of an eigenpair, as a share of the larger of both eigenvalues.
+    seed : int
+        Of the random vector that the iteration begins with. Later checkpoints begin with the eigenvectors of the one
+        before.
+    progress : bool
+        Whether to show a bar with the time left.
+
+    Returns
+    -------
+    Dataset
+        ``smallest``, ``largest``, their residuals, ``loss`` and the ``products`` with the Hessian over ``step``; with a
+        learning rate also the ``threshold`` 2/η. Checkpoints whose loss is not finite are NaN.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument that does not fit.
+
+    References
+    ----------
+    Cohen, Kaur, Li, Kolter and Talwalkar, "Gradient descent on neural networks typically occurs at the edge of
+    stability", ICLR 2021.
+
+    Examples
+    --------
+    >>> model = nn.Linear(3, 1, bias=False)
+    >>> data = torch.diag(torch.tensor([1.0, 2.0, 3.0])), torch.zeros(3, 1)
+    >>> path = [{"weight": torch.full((1, 3), value)} for value in (2.0, 1.0, 0.0)]
+    >>> found = eigenvalues_along(path, data, model=model, loss="mse", learning_rate=0.1, device="cpu", progress=False)
+    >>> found.largest.values.round(2), float(found.threshold)  # a quadratic: the same Hessian everywhere
+    (array([6., 6., 6.]), 20.0)
+    """
+    if not isinstance(checkpoints, Sequence) or isinstance(checkpoints, str) or not len(checkpoints):
+        raise ValueError(f"checkpoints: got {type(checkpoints).__name__}, expected a list of one or more networks")
+    tolerance = real_number(tolerance, "tolerance", above=0, below=1)
+    rate = None if learning_rate is None else real_number(learning_rate, "learning_rate", above=0)
+    numbers = list(range(len(checkpoints))) if steps is None else list(steps)
+    if len(numbers) != len(checkpoints):
+        raise ValueError(f"steps: {len(numbers)} given for {len(checkpoints)} checkpoints; expected one each")
+    generator = np.random.default_rng(whole_number(seed, "seed", least=0))
+    began, place = time.perf_counter(), pick_device(device)
+    held = list(batches.read(data))
+    hessian = loss_hessian(model, held, loss=loss, predict=predict, device=place)
+    networks = read_all(checkpoints, [f"checkpoint {i}" for i in range(len(checkpoints))], model=model)
+    own = {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
+    rows, start = [], generator.standard_normal(hessian.shape[0])
+    with progress_bar(total=len(networks), description="curvature", unit=" checkpoints", show=progress) as bar:
+        for network in networks:
+            value = hessian.move_to(network.parameters, own | network.buffers)
+            drawn = generator.standard_normal(hessian.shape[0])
+            if np.isfinite(value):
+                found = lanczos(hessian.product, start, enough=_enough(tolerance), most=MOST)
+                rows.append([found.values[0], found.values[-1], *found.residuals, value, found.products])
+                start = found.vectors.sum(axis=1) + FRESH * drawn / np.linalg.norm(drawn)
+            else:
+                rows.append([np.nan] * 4 + [value, 0])
+                start = drawn
+            bar.update(1)
+    table = np.array(rows, dtype=np.float64)
+    path = xr.Dataset({name: ("step", table[:, n]) for n, name in enumerate(COLUMNS)}, {"step": numbers})
+    if rate is not None:
+        path["threshold"] = 2 / rate
+    return path.assign_attrs(
+        tolerance=tolerance,
+        n_samples=sum(map(batches.samples_in, held)),
+        n_weights=hessian.shape[0],
+        total_products=int(path.products.sum()),
+        n_unfinished=int((path.products >= MOST).sum()),
+        seconds=round(time.perf_counter() - began, 3),
+        **provenance(model, place),
+    )
+
+
+def _enough(tolerance: float) -> Callable[[float, float, float, float], bool]:
+    def enough(smallest: float, largest: float, below: float, above: float) -> bool:
+        """Whether the residuals, which bound the errors of both eigenvalues, are small beside the larger one."""
+        return max(below, above) <= tolerance * max(abs(largest), abs(smallest))
+
+    return enough
