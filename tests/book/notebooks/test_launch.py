@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import html5lib
 import nbformat
 import pytest
 
@@ -15,6 +16,8 @@ from books import ROOT, configure
 from lossatlas_book.__main__ import main
 from lossatlas_book.notebooks import chapters, launch
 from lossatlas_book.site import build as site
+
+EDIT, REPORT = "Edit this page", "Report a problem"
 
 
 def buttons(html: Path) -> dict[str, str]:
@@ -42,6 +45,14 @@ def test_chapters_have_launch_buttons_where_the_book_has_a_repository(small_site
         }[host]
     )
     assert "Launch on" not in (html / "book" / "intro.html").read_text()  # it is no notebook
+    page = html5lib.parse((html / "book" / "tiny.html").read_text(), namespaceHTMLElements=False)
+    places = {words: link.get("href") for link in page.iter("a") if (words := link.get("title")) in (EDIT, REPORT)}
+    if not host:
+        assert places == {}
+        return
+    inside = {"github.com": "", "gitlab.com": "/-"}[host]
+    assert places[EDIT] == f"https://{host}/some/atlas{inside}/edit/main/book/tiny.ipynb"
+    assert places[REPORT].startswith(f"https://{host}/some/atlas{inside}/issues/new?")
 
 
 def launch_cells(book: Path, *, url: str) -> set[str]:
