@@ -20,6 +20,8 @@ from PIL import Image
 from lossatlas._files import write_whole
 from lossatlas.figures import page
 
+from .dark import on_dark
+
 FILES = PurePosixPath("_static/files")
 RESULTS = "results-of-this-page"  # id of the table of the results that the page's measures were taken on
 SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "text/javascript": ".js"}
@@ -93,6 +95,8 @@ def publish(notebook: NotebookNode, source: Path | str, *, address: str) -> list
             _add_places(one.bundle, places)
         for picture in _pictures(one.bundle):
             _complete(picture, measured=bool(tables))
+        if one.bundle.get("ink") == "scale" and (dark := on_dark(page.content(one.bundle["picture"]))):
+            one.bundle["dark"] = page.asset(dark, "image/webp")
         write_assets(one.bundle, source, up)
         if one.bundle["kind"] == "figure":
             _offer_picture(one.bundle)

@@ -1,6 +1,7 @@
 """What pictures carry in a notebook lies beside the page on the site, and the page leads to it."""
 
 import copy
+import io
 import json
 from pathlib import Path
 from urllib.parse import unquote
@@ -18,6 +19,7 @@ from lossatlas import figures
 from lossatlas.figures import page
 from lossatlas.figures.provenance import provenance_table
 from lossatlas_book.site import assets, gallery, viewer
+from lossatlas_book.site.dark import on_dark
 
 
 def surface(**attrs):
@@ -83,8 +85,6 @@ class Scene:
 
     @staticmethod
     def packed(picture):
-        import io
-
         buffer = io.BytesIO()
         picture.save(buffer, "WEBP", lossless=True, exact=True)
         return buffer.getvalue()
@@ -112,10 +112,42 @@ def test_a_figure_becomes_files(tmp_path):
 
 def test_pictures_of_the_same_numbers_stay_apart(tmp_path):
     pair = (figures.figure_html(figures.contour(surface(), log=log), caption="One caption") for log in (True, False))
-    sources = [picture.get("src") for picture in tree(published(tmp_path, *pair)).findall(".//img")]
+    sources = [
+        picture.get("src") for picture in tree(published(tmp_path, *pair)).findall(".//img[@class='la-on-light']")
+    ]
     assert len(set(sources)) == 2
     one, two = (Image.open(tmp_path / source.removeprefix("../")).convert("RGB") for source in sources)
     assert one.tobytes() != two.tobytes()
+
+
+def test_a_picture_with_a_colour_scale_comes_without_paper_for_a_dark_page(tmp_path):
+    root = tree(published(tmp_path, figures.figure_html(figures.contour(surface()), caption="A bowl")))
+    light, dark = root.findall(".//img")
+    assert [light.get("class"), dark.get("class")] == ["la-on-light", "la-on-dark"]
+    assert light.get("alt") == dark.get("alt") and root.find(".//figcaption") is not None
+    paths = [tmp_path / one.get("src").removeprefix("../") for one in (light, dark)]
+    before, after = (np.asarray(Image.open(path).convert("RGBA"), dtype=float) for path in paths)
+    assert before.shape == after.shape
+    middle = tuple(size // 2 + 20 for size in before.shape[:2])  # on the surface
+    assert np.ptp(before[middle][:3]) > 60 and (before[middle] == after[middle]).all()
+    paper, black = (before[..., :3] == 255).all(axis=-1), (before[..., :3] < 60).all(axis=-1)
+    row = slice(None, before.shape[0] // 10)  # above the surface, where the title or nothing is
+    assert after[row][paper[row]][:, 3].max() == 0
+    column = slice(None, before.shape[1] // 12)  # beside it, where the name of the axis is
+    text = after[:, column][black[:, column]]
+    assert len(text) > 50 and text[:, :3].min() > 180 and text[:, 3].min() > 180
+
+
+def test_a_scale_that_is_almost_grey_stays_on_its_paper():
+    picture = Image.new("RGB", (200, 150), "white")
+    picture.paste((200, 20, 20), (20, 20, 100, 130))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    assert on_dark(buffer.getvalue())
+    picture.paste((235, 228, 224), (100, 20, 180, 130))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    assert on_dark(buffer.getvalue()) is None
 
 
 def test_a_figure_without_numbers_is_offered_as_a_picture(tmp_path):
