@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import xarray as xr
 
 import lossatlas as la
 from lossatlas import figures, vectors
+from lossatlas.directions import random_walk, random_walk_shares
 from lossatlas.networks.training import Recipe
 from lossatlas.study import Condition, PathPlane, Study, training_paths
 from lossatlas.study import study as study_module
@@ -61,8 +63,8 @@ def test_coordinates_on_the_pca_plane_are_those_of_the_singular_vectors(path, ru
         by_hand = left[:, i] * singular[i]
         sign = np.sign(by_hand @ seen[name].to_numpy())
         np.testing.assert_allclose(seen[name], sign * by_hand, atol=2e-3 * singular[0])  # kept in half precision
-    held = training_paths.variance_held(path, "PCA + PCA")
-    assert held == pytest.approx((singular[:2] ** 2).sum() / (singular**2).sum(), abs=1e-4)
+    held = training_paths.variance_held(path).sel(plane="PCA + PCA")
+    assert float(held) == pytest.approx((singular[:2] ** 2).sum() / (singular**2).sum(), abs=1e-4)
     drawn = training_paths.on_plane(path, "PCA + PCA")
     assert drawn.attrs["explained_variance_alpha"] == pytest.approx(singular[0] ** 2 / (singular**2).sum(), abs=1e-4)
     assert set(drawn.data_vars) == {"alpha", "beta"} and "epoch" in drawn.coords
@@ -91,6 +93,43 @@ def test_random_directions_have_the_cosines_that_theory_gives(path):
     # The shadow of the start on the first direction is its length times their cosine.
     np.testing.assert_allclose(path.shadow[0], path.distance[0] * path.cosine, rtol=1e-4)
     np.testing.assert_allclose(path.shadow[:, 0], path.sel(plane=PLANES[0]).alpha_dot, atol=1e-5)
+
+
+def test_paths_of_several_runs_are_one_dataset(study, path):
+    wider = replace(WALKED, options={"depth": 2, "width": 12}, label="wider")
+    paths = training_paths.measure_runs(study, [WALKED, wider], [0, 3], draws=40, samples=100)
+    assert paths.condition.values.tolist() == ["two layers", "wider"] and paths.seed.values.tolist() == [0, 3]
+    assert paths.n_weights.values.tolist() == [[592, 592], [888, 888]] and paths.attrs["plane_seed"] == 0
+    one = paths.sel(condition="two layers", seed=0)
+    for name in path.data_vars:
+        np.testing.assert_array_equal(one[name], path[name])
+    np.testing.assert_array_equal(one.epoch, path.epoch)
+    xr.testing.assert_identical(
+        training_paths.on_plane(one, PLANES[1]).alpha.variable, training_paths.on_plane(path, PLANES[1]).alpha.variable
+    )
+    slices = [training_paths.slice_around(found, PLANES[2], points=4, samples=50) for found in (one, path)]
+    assert slices[0] == slices[1]
+    longer = replace(WALKED, recipe=replace(WALKED.recipe, epochs=7), label="longer")
+    with pytest.raises(ValueError, match="conditions: the checkpoints of 'longer' are at other epochs"):
+        training_paths.measure_runs(study, [WALKED, longer], [0], draws=40, samples=100)
+
+
+def test_random_walks_have_the_steps_of_the_paths_and_the_variance_that_theory_gives(path):
+    steps = np.linalg.norm(np.diff(path.differences, axis=0), axis=1)
+    paths = path.assign(n_weights=10**5).expand_dims(condition=["SGD"], seed=[2])
+    walks = training_paths.random_walks(paths).isel(condition=0)
+    walk = walks.sel(seed=2)
+    np.testing.assert_allclose(np.linalg.norm(np.diff(walk.differences, axis=0), axis=1), steps, rtol=1e-5)
+    by_hand = random_walk(steps, dimensions=10**5, seed=2)
+    np.testing.assert_allclose(
+        walk.differences @ walk.differences.T.rename(step="other"), by_hand @ by_hand.T, atol=1e-5
+    )
+    np.testing.assert_array_equal(walk.shadow, by_hand[:, :40])
+    held = float(training_paths.variance_held(walk).sel(plane="PCA + PCA"))
+    assert held == pytest.approx(random_walk_shares(steps)[:2].sum(), abs=0.01)
+    singular = np.linalg.svd(by_hand, compute_uv=False)
+    drawn = training_paths.on_plane(walk, "PCA + PCA")
+    assert drawn.attrs["explained_variance_beta"] == pytest.approx(singular[1] ** 2 / (singular**2).sum(), abs=1e-5)
 
 
 def test_nothing_is_trained_again_and_surfaces_come_back_from_what_is_stored(path, study, monkeypatch):

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from lossatlas import study as package
 from lossatlas.networks import Recipe
 from lossatlas.study import Condition, GivenPlane, PathPlane, PlaneBetween, RandomPlane, Slice, Store, Study
-from lossatlas.study.training_paths import slice_around
+from lossatlas.study.training_paths import measure_runs, random_walks, slice_around, variance_held
 from wrong_calls import cases, check, functions_without_wrong_calls
 
 ONE = Condition("one", "digits", "feedforward", Recipe(epochs=1), {"depth": 2, "width": 4})
@@ -113,6 +114,15 @@ WRONG = {
     ],
     "Study.history": [("seed=1.5", lambda: STUDY.history(ONE, 1.5))],
     "slice_around": [("directions='diagonal': expected one of", lambda: slice_around(None, "diagonal"))],
+    "measure_runs": [
+        ("conditions: empty; expected at least one", lambda: measure_runs(STUDY, [], [0])),
+        (r"seeds=\[\]: expected at least one", lambda: measure_runs(STUDY, [ONE], [])),
+    ],
+    "random_walks": [
+        ("paths=3: expected a Dataset of training_paths.measure_runs", lambda: random_walks(3)),
+        ("paths: no 'condition'; expected a Dataset", lambda: random_walks(xr.Dataset())),
+    ],
+    "variance_held": [("paths: no 'plane'; expected a Dataset", lambda: variance_held(xr.Dataset()))],
     "answers": [("results=3: expected a path", lambda: package.answers(3))],
     "published": [("results=3: expected a path", lambda: package.published(3))],
     "in_project": [("path=3: expected a path", lambda: package.in_project(3))],
