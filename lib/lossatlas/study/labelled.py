@@ -46,13 +46,31 @@ def collect_results(
     """Return stored results of all runs over condition and seed; see :meth:`Study.collect`."""
     check_labels(conditions)
     seeds = checked_seeds(seeds)
+    rows = [
+        [study.result(name, condition, s, compute=partial(compute, condition, s), **request) for s in seeds]
+        for condition in conditions
+    ]
+    return stack_runs(rows, [condition.label for condition in conditions], seeds)
+
+
+def stack_runs(rows: Sequence[Sequence[xr.Dataset]], labels: Sequence[str], seeds: Sequence[int]) -> xr.Dataset:
+    """Return Datasets of runs, a row a condition and one a seed, as one Dataset with the attributes that all share.
+
+    Raises
+    ------
+    ValueError
+        If two have different coordinates.
+
+    Examples
+    --------
+    >>> run = xr.Dataset({"loss": 0.5}, attrs={"samples": 1000})
+    >>> stack_runs([[run, run]], ["SGD"], [0, 1]).loss.values
+    array([[0.5, 0.5]])
+    """
     how: Any = {"join": "exact", "data_vars": "all", "coords": "minimal", "compat": "override"}
-    rows = []
-    for condition in conditions:
-        found = [study.result(name, condition, s, compute=partial(compute, condition, s), **request) for s in seeds]
-        rows.append(xr.concat(found, "seed", combine_attrs="drop_conflicts", **how))
-    every = xr.concat(rows, "condition", combine_attrs="drop_conflicts", **how)
-    return every.assign_coords(condition=[c.label for c in conditions], seed=seeds)
+    columns = [xr.concat(row, "seed", combine_attrs="drop_conflicts", **how) for row in rows]
+    every = xr.concat(columns, "condition", combine_attrs="drop_conflicts", **how)
+    return every.assign_coords(condition=list(labels), seed=list(seeds))
 
 
 def measure_slices(

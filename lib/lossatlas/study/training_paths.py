@@ -23,7 +23,7 @@ from lossatlas.networks.losses import make_score
 from lossatlas.networks.models import build_model
 from lossatlas.networks.training import mean_scores
 from lossatlas.study.conditions import Condition, check_labels
-from lossatlas.study.labelled import checked_seeds
+from lossatlas.study.labelled import checked_seeds, stack_runs
 from lossatlas.study.path_directions import cpu_checkpoints, main_directions, random_units
 from lossatlas.study.planes import PATH_PLANES, PathPlane
 from lossatlas.study.slices import Slice
@@ -175,13 +175,7 @@ def measure_runs(study: Study, conditions: Sequence[Condition], seeds: Sequence[
         rows.append([path.drop_vars("step").assign(size) for path, size in zip(found, sizes, strict=True)])
         if not np.array_equal(found[0].epoch, rows[0][0].epoch):
             raise ValueError(f"conditions: the checkpoints of {condition.label!r} are at other epochs than the first's")
-    return _stacked(rows).assign_coords(condition=[condition.label for condition in conditions], seed=seeds)
-
-
-def _stacked(rows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
-    """Return Datasets of seeds, a row a condition, as one Dataset with the attributes that all share."""
-    options = {"coords": "minimal", "compat": "override", "combine_attrs": "drop_conflicts"}
-    return xr.concat([xr.concat(row, "seed", **options) for row in rows], "condition", **options)
+    return stack_runs(rows, [condition.label for condition in conditions], seeds)
 
 
 def random_walks(paths: xr.Dataset) -> xr.Dataset:
@@ -219,7 +213,7 @@ def random_walks(paths: xr.Dataset) -> xr.Dataset:
     _check_paths(paths, "condition", "seed", "differences", "shadow", "n_weights")
     labels, seeds = (paths[name].to_numpy().tolist() for name in ("condition", "seed"))
     rows = [[_walk(paths.sel(condition=label, seed=seed), int(seed)) for seed in seeds] for label in labels]
-    return _stacked(rows).assign_coords(condition=labels, seed=seeds)
+    return stack_runs(rows, labels, seeds)
 
 
 def _walk(path: xr.Dataset, seed: int) -> xr.Dataset:
@@ -232,7 +226,7 @@ def _walk(path: xr.Dataset, seed: int) -> xr.Dataset:
     seen = {"alpha": main[:, 0], "beta": main[:, 1], "alpha_dot": main[:, 0], "beta_dot": main[:, 1]}
     variables = {name: (("plane", "step"), values[None]) for name, values in (seen | {"captured": captured}).items()}
     # No direction is special to a walk, so that the axes of its space are as random as any others.
-    shadow = walk[:, : path.sizes["draw"]]
+    shadow = walk[:, : path.sizes["draw"]].copy()  # not a view, which would keep the whole walk
     variables |= {"differences": (("step", "basis"), main), "shadow": (("step", "draw"), shadow)}
     coords = {"plane": [PATH_PLANES[2]], "epoch": path.coords.get("epoch", ("step", np.arange(len(main))))}
     return xr.Dataset({"distance": ("step", distance), **variables}, coords)
