@@ -10,7 +10,7 @@ import lossatlas as la
 from lossatlas import figures, vectors
 from lossatlas.directions import random_walk, random_walk_shares
 from lossatlas.networks.training import Recipe
-from lossatlas.study import Condition, PathPlane, Study, training_paths
+from lossatlas.study import Condition, PathPlane, Study, path_measures, training_paths
 from lossatlas.study import study as study_module
 from lossatlas.study.planes import PATH_PLANES as PLANES
 
@@ -63,7 +63,7 @@ def test_coordinates_on_the_pca_plane_are_those_of_the_singular_vectors(path, ru
         by_hand = left[:, i] * singular[i]
         sign = np.sign(by_hand @ seen[name].to_numpy())
         np.testing.assert_allclose(seen[name], sign * by_hand, atol=2e-3 * singular[0])  # kept in half precision
-    held = training_paths.variance_held(path).sel(plane="PCA + PCA")
+    held = path_measures.variance_held(path).sel(plane="PCA + PCA")
     assert float(held) == pytest.approx((singular[:2] ** 2).sum() / (singular**2).sum(), abs=1e-4)
     drawn = training_paths.on_plane(path, "PCA + PCA")
     assert drawn.attrs["explained_variance_alpha"] == pytest.approx(singular[0] ** 2 / (singular**2).sum(), abs=1e-4)
@@ -117,7 +117,7 @@ def test_paths_of_several_runs_are_one_dataset(study, path):
 def test_random_walks_have_the_steps_of_the_paths_and_the_variance_that_theory_gives(path):
     steps = np.linalg.norm(np.diff(path.differences, axis=0), axis=1)
     paths = path.assign(n_weights=10**5).expand_dims(condition=["SGD"], seed=[2])
-    walks = training_paths.random_walks(paths).isel(condition=0)
+    walks = path_measures.random_walks(paths).isel(condition=0)
     walk = walks.sel(seed=2)
     np.testing.assert_allclose(np.linalg.norm(np.diff(walk.differences, axis=0), axis=1), steps, rtol=1e-5)
     by_hand = random_walk(steps, dimensions=10**5, seed=2)
@@ -125,8 +125,16 @@ def test_random_walks_have_the_steps_of_the_paths_and_the_variance_that_theory_g
         walk.differences @ walk.differences.T.rename(step="other"), by_hand @ by_hand.T, atol=1e-5
     )
     np.testing.assert_array_equal(walk.shadow, by_hand[:, :40])
-    held = float(training_paths.variance_held(walk).sel(plane="PCA + PCA"))
+    held = float(path_measures.variance_held(walk).sel(plane="PCA + PCA"))
     assert held == pytest.approx(random_walk_shares(steps)[:2].sum(), abs=0.01)
+    shares = path_measures.walk_shares(paths).sel(condition="SGD", seed=2)
+    np.testing.assert_array_equal(shares, random_walk_shares(steps))
+    by_loop = [
+        np.hypot(*(by_hand[-1] - by_hand[0])[i : i + 2])
+        / sum(np.hypot(*step[i : i + 2]) for step in np.diff(by_hand, axis=0))
+        for i in range(0, 40, 2)
+    ]
+    assert float(path_measures.straightness(walk)) == pytest.approx(np.mean(by_loop), rel=1e-5)
     singular = np.linalg.svd(by_hand, compute_uv=False)
     drawn = training_paths.on_plane(walk, "PCA + PCA")
     assert drawn.attrs["explained_variance_beta"] == pytest.approx(singular[1] ** 2 / (singular**2).sum(), abs=1e-5)

@@ -10,7 +10,8 @@ import xarray as xr
 from lossatlas import study as package
 from lossatlas.networks import Recipe
 from lossatlas.study import Condition, GivenPlane, PathPlane, PlaneBetween, RandomPlane, Slice, Store, Study
-from lossatlas.study.training_paths import measure_runs, random_walks, slice_around, variance_held
+from lossatlas.study.path_measures import random_walks, straightness, variance_held, walk_shares
+from lossatlas.study.training_paths import measure_runs, slice_around
 from wrong_calls import cases, check, functions_without_wrong_calls
 
 ONE = Condition("one", "digits", "feedforward", Recipe(epochs=1), {"depth": 2, "width": 4})
@@ -122,6 +123,14 @@ WRONG = {
         ("paths=3: expected a Dataset of training_paths.measure_runs", lambda: random_walks(3)),
         ("paths: no 'condition'; expected a Dataset", lambda: random_walks(xr.Dataset())),
     ],
+    "straightness": [
+        ("paths: no 'shadow'; expected a Dataset", lambda: straightness(xr.Dataset())),
+        (
+            "paths: 1 random direction; expected two or more",
+            lambda: straightness(xr.Dataset({"shadow": (("step", "draw"), [[0.0], [1.0]])})),
+        ),
+    ],
+    "walk_shares": [("paths: no 'differences'; expected a Dataset", lambda: walk_shares(xr.Dataset()))],
     "variance_held": [("paths: no 'plane'; expected a Dataset", lambda: variance_held(xr.Dataset()))],
     "answers": [("results=3: expected a path", lambda: package.answers(3))],
     "published": [("results=3: expected a path", lambda: package.published(3))],

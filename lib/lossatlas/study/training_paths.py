@@ -17,7 +17,7 @@ from torch import nn
 from lossatlas import vectors
 from lossatlas._checks import one_of
 from lossatlas.datasets.load import fixed_sample
-from lossatlas.directions import dot_products, effective_dimensions, normalize_direction, project, random_walk
+from lossatlas.directions import dot_products, effective_dimensions, normalize_direction, project
 from lossatlas.evaluation.surface import pick_device, provenance
 from lossatlas.networks.losses import make_score
 from lossatlas.networks.models import build_model
@@ -178,60 +178,6 @@ def measure_runs(study: Study, conditions: Sequence[Condition], seeds: Sequence[
     return stack_runs(rows, [condition.label for condition in conditions], seeds)
 
 
-def random_walks(paths: xr.Dataset) -> xr.Dataset:
-    """Return random walks with the step lengths of paths, in as many dimensions, in the same form.
-
-    Parameters
-    ----------
-    paths
-        As :func:`measure_runs` returns them. The walk beside a run has the run's seed.
-
-    Returns
-    -------
-    Dataset
-        ``distance``, ``differences`` and ``shadow`` as in :func:`measure`; their basis are the main directions of
-        the walk. ``alpha``, ``beta``, ``alpha_dot``, ``beta_dot`` and ``captured`` on its plane of two PCA
-        directions.
-
-    See Also
-    --------
-    lossatlas.directions.random_walk : Draws one walk.
-
-    Raises
-    ------
-    ValueError
-        If the paths have no conditions and seeds.
-
-    Examples
-    --------
-    >>> straight = xr.DataArray([[2.0, 0.0], [1.0, 0.0], [0.0, 0.0]], dims=("step", "basis"))
-    >>> path = xr.Dataset({"differences": straight, "shadow": straight.rename(basis="draw"), "n_weights": 10**5})
-    >>> walks = random_walks(path.expand_dims(condition=["SGD"], seed=[0]))
-    >>> walks.distance.values.round(1)
-    array([[[1.4, 1. , 0. ]]])
-    """
-    _check_paths(paths, "condition", "seed", "differences", "shadow", "n_weights")
-    labels, seeds = (paths[name].to_numpy().tolist() for name in ("condition", "seed"))
-    rows = [[_walk(paths.sel(condition=label, seed=seed), int(seed)) for seed in seeds] for label in labels]
-    return stack_runs(rows, labels, seeds)
-
-
-def _walk(path: xr.Dataset, seed: int) -> xr.Dataset:
-    lengths = np.linalg.norm(np.diff(path.differences, axis=0), axis=1)
-    walk = random_walk(lengths, dimensions=int(path.n_weights), seed=seed)
-    squares, left = np.linalg.eigh(walk[:-1] @ walk[:-1].T)  # not of the other side, which is n × n
-    main = np.vstack([left[:, ::-1] * np.sqrt(np.maximum(squares[::-1], 0)), np.zeros(len(squares))])
-    distance = np.linalg.norm(main, axis=1)
-    captured = np.divide(np.hypot(main[:, 0], main[:, 1]), distance, out=np.ones_like(distance), where=distance > 0)
-    seen = {"alpha": main[:, 0], "beta": main[:, 1], "alpha_dot": main[:, 0], "beta_dot": main[:, 1]}
-    variables = {name: (("plane", "step"), values[None]) for name, values in (seen | {"captured": captured}).items()}
-    # No direction is special to a walk, so that the axes of its space are as random as any others.
-    shadow = walk[:, : path.sizes["draw"]].copy()  # not a view, which would keep the whole walk
-    variables |= {"differences": (("step", "basis"), main), "shadow": (("step", "draw"), shadow)}
-    coords = {"plane": [PATH_PLANES[2]], "epoch": path.coords.get("epoch", ("step", np.arange(len(main))))}
-    return xr.Dataset({"distance": ("step", distance), **variables}, coords)
-
-
 def on_plane(path: xr.Dataset, plane: str) -> xr.Dataset:
     """Return a path of :func:`measure` on one plane, for drawing: alpha and beta over step, with epochs.
 
@@ -242,40 +188,3 @@ def on_plane(path: xr.Dataset, plane: str) -> xr.Dataset:
     total = float((seen.distance**2).sum())
     shares = {f"explained_variance_{n}": float((seen[f"{n}_dot"] ** 2).sum()) / total for n in ("alpha", "beta")}
     return seen[["alpha", "beta"]].assign_attrs(shares)
-
-
-def variance_held(paths: xr.Dataset) -> xr.DataArray:
-    """Return the share of a path's variance, the sum of the squared distances from θ*, that lies in each plane.
-
-    Parameters
-    ----------
-    paths
-        As :func:`measure`, :func:`measure_runs` or :func:`random_walks` returns them.
-
-    Returns
-    -------
-    DataArray
-        Over ``plane``, and ``condition`` and ``seed`` if the paths have them.
-
-    Raises
-    ------
-    ValueError
-        If the paths were not measured on planes.
-
-    Examples
-    --------
-    >>> captured = ("plane", "step"), [[0.6, 1.0, 1.0]]
-    >>> path = xr.Dataset({"captured": captured, "distance": ("step", [1.0, 0.5, 0.0])}, {"plane": ["PCA + PCA"]})
-    >>> variance_held(path).item()
-    0.488
-    """
-    _check_paths(paths, "plane", "distance", "captured")
-    squares = paths.distance**2
-    return ((paths.captured**2 * squares).sum("step") / squares.sum("step")).rename("variance held")
-
-
-def _check_paths(paths: object, *names: str) -> None:
-    if not isinstance(paths, xr.Dataset):
-        raise ValueError(f"paths={paths!r:.60}: expected a Dataset of training_paths.measure_runs")
-    if missing := [name for name in names if name not in paths.variables]:
-        raise ValueError(f"paths: no {missing[0]!r}; expected a Dataset of training_paths.measure_runs")
