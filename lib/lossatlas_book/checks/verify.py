@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.optimize import nnls
+
 from ..console import Failure, Step, about_left, columns, duration, kept_current, step
 from ..notebooks import chapters
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from lossatlas.study.retraining import Repeat
 
 SURFACE_SECONDS = 80.0  # for the surfaces of one chapter; those that would take longer are evaluated in part
+PRIOR = 0.3  # weight of what is believed before a surface is done: OVERHEAD, and what it took when it was stored
 OVERHEAD = 0.3  # seconds that a surface takes whatever its number of points
 TRAINING_SECONDS = 150.0  # a training that took longer is not repeated
 
@@ -82,37 +86,50 @@ def planned(seconds: Sequence[float], budget: float) -> list[float]:
     return found
 
 
+def fitted(works: Sequence[float], durations: Sequence[float]) -> tuple[float, float]:
+    """Return the seconds that a surface takes whatever its work, and those for a unit of work, as they were so far."""
+    rows = [*((1.0, work) for work in works), (PRIOR, 0.0), (0.0, PRIOR)]
+    (constant, pace), _ = nnls(np.array(rows), np.array([*durations, PRIOR * OVERHEAD, PRIOR]))
+    return float(constant), float(pace)
+
+
 def _surfaces(kept: Study, stored: Sequence[Stored], *, current: Step, budget: float, seed: int) -> list[Check]:
     """Check surfaces, the cheapest first, within a budget of seconds.
 
     Each gets its part of the seconds that are left, and as many points as that is enough for, by what it took when
     it was stored and how long those before took here.
     """
-    from lossatlas._progress import MORE, Remaining
+    from lossatlas._progress import MORE
     from lossatlas.study.reevaluation import check_surface
 
     waiting = sorted(stored, key=lambda one: one.seconds)
     plan = planned([one.seconds for one in waiting], budget)
-    run = Remaining(dict(enumerate(plan)), clock=lambda: time.monotonic())
     checks: list[Check] = []
+    works: list[float] = []
+    durations: list[float] = []
     deadline, taken, expected = time.monotonic() + budget, 0.0, 0.0
     for i, one in enumerate(waiting):
         pace = taken / expected if checks else 1.0
         began = time.monotonic()
         share = max(0.0, (deadline - began) / (len(waiting) - i) / pace - OVERHEAD) / max(one.seconds, 1e-3)
-        run.begin(i)
 
-        def left(began: float = began, least: float = pace * OVERHEAD * (len(waiting) - i)) -> str:
+        def left(began: float = began, i: int = i) -> str:
             """Say the time left: that of the budget, but each surface takes some time whatever it is given."""
             now = time.monotonic()
-            return about_left(min(run.seconds() or 0.0, max(deadline - now, least + MORE * (now - began))))
+            passed = now - began
+            constant, unit = fitted(works, durations)
+            in_full = [constant + unit * (seconds - OVERHEAD) for seconds in plan[i:]]
+            whole = sum(in_full[1:]) + max(in_full[0] - passed, MORE * passed)
+            least = constant * (len(waiting) - i - 1) + max(constant - passed, MORE * passed)
+            return about_left(max(least, min(whole, deadline - now)))
 
         words = f"surface {i + 1} of {len(waiting)}"
         with kept_current(current, lambda words=words, left=left: ", ".join(filter(None, [words, left()]))):
             checks.append(check_surface(kept, one, share=min(1.0, share), seed=seed))
-        run.finish(i)
+        works.append(one.seconds * checks[-1].points / checks[-1].of)
+        durations.append(time.monotonic() - began)
         taken += checks[-1].seconds
-        expected += OVERHEAD + one.seconds * checks[-1].points / checks[-1].of
+        expected += OVERHEAD + works[-1]
     return sorted(checks, key=lambda check: check.name)
 
 

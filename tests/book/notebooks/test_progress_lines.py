@@ -23,7 +23,8 @@ def seconds_in(text: str) -> float:
 
 @pytest.mark.parametrize("slower", [1.0, 6.0])
 @pytest.mark.parametrize("budget", [80.0, 1000.0])
-def test_verifying_says_how_long_it_still_takes(monkeypatch, slower, budget):
+@pytest.mark.parametrize("overhead", [verify.OVERHEAD, 40.0])  # of a surface, however few of its points are evaluated
+def test_verifying_says_how_long_it_still_takes(monkeypatch, slower, budget, overhead):
     stored = [SimpleNamespace(seconds=seconds, name=str(seconds)) for seconds in (2.0, 2.0, 4.0, 8.0, 30.0, 30.0)]
     now, told = [0.0], []
 
@@ -33,7 +34,7 @@ def test_verifying_says_how_long_it_still_takes(monkeypatch, slower, budget):
         yield
 
     def check_surface(kept, one, *, share, seed):
-        taken = slower * (verify.OVERHEAD + one.seconds * max(share, 0.02))
+        taken = slower * (overhead + one.seconds * max(share, 0.02))
         now[0] += taken
         return SimpleNamespace(name=one.name, seconds=taken, points=max(1, round(100 * share)), of=100)
 
