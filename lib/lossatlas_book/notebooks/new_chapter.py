@@ -18,7 +18,8 @@ INTRODUCTION = """# {title}
 
 **The source** says what it claims, in one or two sentences with the numbers of its figures.
 
-**We find** ({{glue:text}}`{name}_seeds` training seeds a condition): {{glue:text}}`{name}_answer`"""
+**We find**, in three sentences with at most four numbers. The roughness is {{glue:}}`narrow` around a narrow network
+and {{glue:}}`wide` around a wide one."""
 PARAMETERS = """\
 seeds = 5  # training seeds a condition [1 to 100]
 grid_points = 21  # points along each side of the grid [3 to 501]
@@ -27,72 +28,84 @@ epochs = 5  # of training, Adam [1 to 10000]
 widths = [8, 32]  # units of the hidden layer, narrow and wide [2 of 1 to 2000]
 results = "data/results"  # stored results; what is missing is computed"""
 SETUP = """\
-from myst_nb import glue
-
-from lossatlas import evidence, figures, geometry, scenes
+from lossatlas import evidence, figures, scenes
 from lossatlas.networks import Recipe
 from lossatlas.study import Condition, RandomPlane, Slice, Study
 
 study = Study("{name}", results=results)
 adam = Recipe("adam", learning_rate=0.01, epochs=epochs)
-narrow, wide = (
+conditions = narrow, wide = [
     Condition(
         word, "digits", "feedforward", adam, {{"depth": 2, "width": width}}
     )
     for word, width in zip(("narrow", "wide"), widths, strict=True)
-)
-conditions = [narrow, wide]"""
+]"""
 PICTURES = """\
 grid = Slice(RandomPlane(0), alpha=extent, points=grid_points)
-surfaces = {
-    (c.label, seed): study.surface(c, seed, slice=grid)
-    for c in conditions
-    for seed in range(seeds)
-}
-first = {c.label: surfaces[c.label, 0] for c in conditions}
+first = {c.label: study.surface(c, 0, slice=grid) for c in conditions}
 figures.figure_html(
     figures.panels(first, columns=2),
-    caption="Test loss on the digits, one seed of each network, one colour "
-    "scale.",
+    caption="Test loss on the digits, one seed of each network, on one "
+    "colour scale.",
 )"""
 SCENES = """\
 scenes.compare(first)"""
 MEASURES = """\
-stack = geometry.stack(surfaces, ("condition", "seed"))
-measured = geometry.measures(stack, ["roughness", "nonconvex_share"])
+names = ["roughness", "nonconvex_share"]
+measured = study.measure(conditions, range(seeds), [grid], names)
+found = measured.mean(("plane", "split"), keep_attrs=True)
+rough = {c: found.roughness.sel(condition=c.label) for c in conditions}
+figures.say(narrow=figures.amount(rough[narrow]))
+figures.say(wide=figures.amount(rough[wide]))
 figures.figure_html(
-    figures.dots(measured, "roughness"),
-    caption="Roughness of the surfaces: a dot a seed, the mean and its "
-    "95 % interval.",
+    figures.dots(found, names),
+    caption="Roughness and non-convex share of the surfaces: a dot a seed, "
+    "the mean and its 95 % interval.",
 )"""
 VERDICT = """\
 smoother = evidence.claim(
     "a wider network has a smoother landscape",
-    measured["roughness"],
+    found.roughness,
     a=narrow.label,
     b=wide.label,
     expected="less",
     figure="ours",
 )
-verdicts = evidence.judge([smoother])
-answer = evidence.in_words(verdicts)
-study.publish(verdicts, answer=answer)
-glue("NAME_answer", answer, display=False)
-glue("NAME_seeds", seeds, display=False)
-figures.claims_table(verdicts)"""
+# With expects={"supported": [...], "contradicted": [...]}, the build fails
+# if the data say otherwise than the text.
+study.conclude([smoother], answer="The answer, in one or two sentences.")"""
+EXERCISE = """\
+## What would change our mind
+
+What this chapter cannot tell.
+
+## Exercises
+
+:::{exercise} A closer look
+What will the roughness be on half the width? Predict, then check.
+:::
+
+:::{solution} A closer look
+Closer to a minimum, a smooth loss looks more like a quadratic.
+:::"""
+SOLUTION = """\
+near = Slice(RandomPlane(0), alpha=extent / 2, points=grid_points)
+closer = study.measure(conditions, range(seeds), [near], ["roughness"])
+figures.seeds_table(closer.mean(("plane", "split"), keep_attrs=True))"""
 CELLS = (
     ("markdown", "introduction", INTRODUCTION, []),
     ("code", "parameters", PARAMETERS, ["parameters"]),
     ("code", "check-parameters", f"from lossatlas.study import check_parameters\n\n{CHECK}", ["remove-cell"]),
     ("code", "setup", SETUP, []),
-    ("markdown", "pictures", "## The pictures\n\nWhat to look for in the figure below.", []),
-    ("code", "panels", PICTURES, []),
+    ("markdown", "pictures", "## The pictures\n\nWhat to look for in the picture.", []),
+    ("code", "panels", PICTURES, ["lead"]),
     ("code", "scenes", SCENES, []),
     ("markdown", "measures", "What is there.\n\n## Measures over seeds\n\nWhat is measured, and why.", []),
     ("code", "dots", MEASURES, []),
-    ("markdown", "verdict", "## The verdict\n\nHow the claim is read as a measure.", []),
+    ("markdown", "evidence", "## The evidence\n\nHow the claim is read as a measure.", []),
     ("code", "claims", VERDICT, []),
-    ("markdown", "doubts", "## What would change our mind\n\nWhat this chapter cannot tell.", []),
+    ("markdown", "exercise", EXERCISE, []),
+    ("code", "solution", SOLUTION, ["solution"]),
 )
 
 
@@ -112,7 +125,7 @@ def create(root: Path, name: str, *, title: str = "", question: str = "") -> Pat
     words = {"name": name, "title": title, "question": question}
     cells = []
     for kind, identity, text, tags in CELLS:
-        text = text.format(**words) if text in (INTRODUCTION, SETUP) else text.replace("NAME_", f"{name}_")
+        text = text.format(**words) if text in (INTRODUCTION, SETUP) else text
         cell = {"cell_type": kind, "id": identity, "metadata": {"tags": tags} if tags else {}}
         cell |= {"execution_count": None, "outputs": []} if kind == "code" else {}
         cells.append(cell | {"source": text.splitlines(keepends=True)})
