@@ -185,14 +185,26 @@ def test_a_chapter_prints_with_pictures_and_without_controls(browser: Browser, s
 
 
 def test_previews_of_links_have_words_and_a_picture(site: Path):
-    described = {}
+    described, pictures = {}, {}
     for name in chapters(site):
         page = (site / name).read_text("utf-8")
         facts = dict(re.findall(r'<meta property="og:([a-z_:]+)" content="([^"]*)"', page))
         assert facts["title"] in page and len(facts["description"]) > 20
         assert file(site, name, facts["image"]).stat().st_size > 10_000
         described[name] = facts["description"]
+        if "la-scene" in page and name != "book/intro.html":  # a chapter is announced by what it shows
+            pictures[name] = facts["image"]
+            assert facts["image:alt"] in page
     assert len(set(described.values())) == len(described)
+    assert len(set(pictures.values())) == len(pictures) > 5
+
+
+def test_words_of_code_lead_to_the_reference(site: Path):
+    for name in ("book/intro.html", "book/depth.html"):
+        page = (site / name).read_text("utf-8")
+        assert re.search(r'href="[./\w]*reference\.html#lossatlas\.\w+', page), name
+    reference = (site / "book" / "reference.html").read_text("utf-8")
+    assert 'id="lossatlas.evaluate"' in reference
 
 
 def test_the_search_finds_a_caption(browser: Browser, site: Path):

@@ -8,7 +8,7 @@ and loads a scene only when a reader scrolls near. The HTML is rendered again, f
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -112,6 +112,17 @@ def write_assets(bundle: Mapping[str, Any], source: Path | str, up: str) -> None
         write_whole(Path(source, FILES, name), content)
         del asset["data"]
         asset["src"] = f"{up}{FILES}/{name}"
+
+
+def preview(found: Iterable[Shown]) -> dict[str, str]:
+    """Return address and description of the first picture that a published page shows; nothing if it shows none."""
+    for one in found:
+        for picture in _pictures(one.bundle) if one.visible else ():
+            files = [file for file in picture["files"] if file["media"] == "image/png"]
+            about = picture.get("picture", picture)
+            if files:
+                return {"image": files[-1]["src"], "alt": about["alt"]}
+    return {}
 
 
 def light(notebook: NotebookNode) -> NotebookNode:

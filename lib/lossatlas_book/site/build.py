@@ -17,7 +17,7 @@ from ..console import ANSI, Failure, run_logged, step, tail
 from ..notebooks import chapters
 from ..notebooks.records import digest
 from .executed import again, tidy, title
-from .pages import NOTEBOOKS
+from .pages import NOTEBOOKS, PREVIEWS
 
 BUILD = "from jupyter_book.cli.main import main; main()"
 MAX_WARNINGS = 20
@@ -36,7 +36,7 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
         if path.exists():
             shutil.copy(path, source)
     (source / NOTEBOOKS).mkdir()
-    scenes = {}
+    scenes, previews = {}, {}
     for name, path in executed.items():
         notebook = tidy(chapters.read(path))
         nbformat.write(assets.light(notebook), source / NOTEBOOKS / f"{name}.ipynb")
@@ -46,12 +46,14 @@ def stage(root: Path, source: Path, *, executed: Mapping[str, Path]) -> None:
             shown = assets.publish(notebook, book, address=f"book/{name}.ipynb")
         except ValueError as error:
             raise Failure(f"{path}: {error}") from error
+        previews[f"book/{name}"] = assets.preview(shown)
         scenes[name] = gallery.find(shown, name, chapter=title(notebook) or name, source=book)
         nbformat.write(notebook, book / f"{name}.ipynb")
     shown = [scene for found in scenes.values() for scene in found]
     (book / "gallery.html").write_text(gallery.render(shown, source=book), encoding="utf-8")
     (source / front_page.ANSWERS).write_text(front_page.open_questions(root), encoding="utf-8")
     (source / front_page.COVERS).write_text(front_page.covers(root, scenes, source=book), encoding="utf-8")
+    (source / PREVIEWS).write_text(json.dumps(previews), encoding="utf-8")
     viewer.publish_viewer(book / "_static")
 
 

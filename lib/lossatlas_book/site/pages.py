@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import shutil
 from collections.abc import Set
 from html.parser import HTMLParser
@@ -21,7 +22,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 NOTEBOOKS = "complete"  # folder of the sources with the notebooks as they were executed
-PREVIEW = "_static/landscape.png"
+PREVIEWS = "previews.json"  # in the sources: address and description of the picture that stands for a page
+PREVIEW = {"image": "../_static/landscape.png", "alt": "A loss surface in 3-D, from blue valleys to red ridges"}
 DESCRIPTION = 200  # characters of a page's description, about what search engines show
 TEMPLATES = Path(__file__).parent / "templates"  # in place of the theme's of the same names
 
@@ -49,13 +51,16 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
     titles = app.env.titles
     title = titles[pagename].astext() if pagename in titles else html.unescape(context.get("title") or project)
     base = app.config.html_baseurl
+    previews = json.loads(Path(app.srcdir, PREVIEWS).read_text(encoding="utf-8"))
+    picture = previews.get(pagename) or PREVIEW
+    address = picture["image"].removeprefix("../")
     properties = {
         "og:title": title,
         "og:site_name": project,
         "og:type": "website" if pagename == app.config.root_doc else "article",
         "og:description": text,
-        "og:image": f"{base.rstrip('/')}/{PREVIEW}" if base else context["pathto"](PREVIEW, resource=True),
-        "og:image:alt": "A loss surface in 3-D, from blue valleys to red ridges",
+        "og:image": f"{base.rstrip('/')}/{address}" if base else context["pathto"](address, resource=True),
+        "og:image:alt": picture["alt"],
     }
     tags = [f'<meta name="description" content="{html.escape(text)}"/>']
     tags += [f'<meta property="{name}" content="{html.escape(value)}"/>' for name, value in properties.items()]
