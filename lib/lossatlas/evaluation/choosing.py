@@ -22,6 +22,7 @@ from lossatlas.evaluation.threads import ThreadedRunner, make_runner, usable_thr
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of a pass (0.5, 4 and 32 MB); caches differ, so try all
 CUDA_FLOATS = tuple(64 * floats for floats in PASS_FLOATS)  # passes that fill a CPU's cache leave a GPU idle
+THREADS_FLOATS = 2**23  # moving numbers of all threads, each of which has its own (32 MB)
 PASS_SAMPLES = (32, 128, 512, 2048, BLOCK_SAMPLES)
 PASS_SECONDS = 1.0  # longer passes gain nothing from being larger, and delay an interruption
 BETTER = 0.95  # a candidate must beat this share of the best time so far, because timings are noisy
@@ -234,6 +235,8 @@ def choose(
                 together = tuple(transform for transform in search.best.strategy.transforms if transform.batches)
                 search.consider(samples=size, points=points, transforms=together)
     threads = usable_threads(coefficients.device)
+    if threads * moving > THREADS_FLOATS:
+        threads = 1
     for size in sizes if threads > 1 else ():
         search.consider(samples=size, threads=threads)
     for transform in (transform for transform in applying if transform not in quick):

@@ -24,6 +24,8 @@ from lossatlas.evaluation.metrics import Quantity
 from lossatlas.evaluation.random_state import RandomState
 from lossatlas.vectors import Params
 
+PIECE = 2**18  # numbers of a tensor that are held in double precision at a time
+
 
 class Predicting(nn.Module):
     """A model that is called by a function of the user's."""
@@ -83,22 +85,23 @@ class PlainLoop:
         held = module_state.attributes(model)
         return replace(self, model=model, origin=origin, still=still, directions=tuple(directions), attributes=held)
 
-    def point(self, coefficients: Sequence[float]) -> Params:
-        """Return the values of what moves, computed in double precision and of the types of the origin."""
-        found = {}
-        for name in self.moving:
-            start = self.origin[name]
-            wide = torch.complex128 if start.is_complex() else torch.float64
-            value = start.to(wide)
-            for coefficient, direction in zip(coefficients, self.directions, strict=True):
-                value = value + coefficient * direction[name].to(wide)
-            found[name] = value.to(start.dtype)
+    def moved(self, name: str, coefficients: Sequence[float]) -> Tensor:
+        """Return what moves under one name, computed in double precision and of the type of the origin."""
+        found = torch.empty_like(self.origin[name])
+        _write_sum(found, self.origin[name], [d[name] for d in self.directions], coefficients)
         return found
+
+    def point(self, coefficients: Sequence[float]) -> Params:
+        """Return the values of all that moves."""
+        return {name: self.moved(name, coefficients) for name in self.moving}
 
     def write(self, coefficients: Sequence[float]) -> None:
         """Write a point into the model, and what forward passes may have changed as it was."""
         module_state.put_back(self.attributes)
-        module_state.write(self.model, {**self.still, **self.point(coefficients)})
+        module_state.write(self.model, self.still)
+        own = module_state.tensors_of(self.model)
+        for name in self.moving:
+            _write_sum(own[name], self.origin[name], [d[name] for d in self.directions], coefficients)
         if self.random is not None:
             self.random.restore()
 
@@ -182,6 +185,20 @@ class PlainLoop:
             squared = sum(float(gradient.abs().square().sum()) for gradient in gradients)
             sums[0, -1], sums[1, -1] = squared**0.5 / sums[1, 0], 1.0
         return sums.flatten()
+
+
+@torch.no_grad()
+def _write_sum(target: Tensor, start: Tensor, steps: Sequence[Tensor], coefficients: Sequence[float]) -> None:
+    """Write ``start + Σ cᵢ·stepsᵢ``, computed in double precision, into a tensor: piece by piece if it is large."""
+    tensors = [target, start, *steps]
+    wide, pieces = _wide(start), [tensors]
+    if target.numel() > PIECE and target.device.type == "cpu" and all(tensor.is_contiguous() for tensor in tensors):
+        pieces = list(zip(*(tensor.view(-1).split(PIECE) for tensor in tensors), strict=True))
+    for into, value, *directions in pieces:
+        value = value.to(wide)
+        for coefficient, direction in zip(coefficients, directions, strict=True):
+            value = value + coefficient * direction.to(wide)
+        into.copy_(value)
 
 
 def _wide(tensor: Tensor) -> torch.dtype:

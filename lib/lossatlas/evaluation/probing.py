@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lossatlas.evaluation import batches, module_state, plain_loop
+from lossatlas.evaluation import batches, module_state
 from lossatlas.evaluation.batches import Batch, samples_in
 from lossatlas.evaluation.metrics import BATCH, PAIR, SAMPLES, form_of
 from lossatlas.evaluation.plain_loop import PlainLoop
@@ -150,18 +150,22 @@ def _effects(loop: PlainLoop, batch: Batch, points) -> tuple[dict[str, Tensor], 
     reasons = []
     loop.write(points[-1])
     buffers = {name: (tensor, tensor.detach().clone()) for name, tensor in loop.model.named_buffers()}
-    written = {**loop.origin, **loop.point(points[-1])}
+    moving = set(loop.moving)
+
+    def written(name: str) -> Tensor:
+        return loop.moved(name, points[-1]) if name in moving else loop.origin[name]
+
     first = loop.values(batch)
     drawn = loop.random is not None and loop.random.changed()
     after = module_state.tensors_of(loop.model)
     still = {}
     for name, (tensor, value) in buffers.items():
-        value = written.get(name, value)
+        value = written(name) if name in loop.origin else value
         if name not in after or after[name] is not tensor or not _equal(tensor, value):
             _put_back(loop.model, name, tensor)
             still[name] = loop.origin.get(name, loop.still.get(name, value))
     for name, parameter in loop.model.named_parameters():
-        if not _equal(parameter.detach(), written[name]):
+        if not _equal(parameter.detach(), written(name)):
             still[name] = loop.origin[name]
     module_state.write(loop.model, still)
     loop = replace(loop, still=still)
@@ -186,10 +190,14 @@ def _put_back(model, name: str, tensor: Tensor) -> None:
 def flat(values: Sequence) -> list[Tensor]:
     """Return the numbers of values in their three forms, as float64 on the CPU."""
     return [
-        torch.as_tensor(part).detach().double().cpu()
+        _double(torch.as_tensor(part).detach())
         for value in values
         for part in (value if isinstance(value, tuple) else (value,))
     ]
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return (torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor).double().cpu()
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
@@ -232,7 +240,8 @@ def _independence(loop: PlainLoop, sample: list[Batch], points) -> list[str]:
         return []
     if next(iter(loop.origin.values())).dtype != torch.float64:
         try:  # rounding errors grow in deep networks; in double precision nothing of them is left
-            double = plain_loop.cast(replace(loop, model=module_state.copied(loop.model)), torch.float64)
+            network = module_state.copied(loop.model).to(torch.float64)
+            double = replace(loop, model=network, attributes=module_state.attributes(network))
             doubled = [batches.cast(batch, torch.float64) for batch in sample]
             if all(_cuts_agree(double, doubled, point, EXACT) for point in points):
                 return []

@@ -98,6 +98,7 @@ class Runner:
                 arguments = moved | self.own(own), shared, self.inputs, self.targets
                 found[done : done + len(group)] = self.program(one_pass, arguments, len(group))(*arguments)
                 done += len(group)
+                del moved, arguments  # so that the tensors of the next point can take their place
                 advance(len(group) * len(self.targets))
         return complete(quantities, found.t(), len(self.targets))
 

@@ -111,8 +111,9 @@ def evaluate(
     device : str or device
         ``"auto"`` is CUDA if the machine has it.
     memory : int, optional
-        Bytes that a pass may allocate beside the model, the plane, their working copies and the data. Batches that
-        must stay whole are evaluated whole: if one needs more, a warning says how much.
+        Bytes that a pass may allocate, the weights of its points included. Beside them the evaluation holds the data
+        and one copy of the model, and two more while it begins. Batches that must stay whole are evaluated whole:
+        if one needs more, a warning says how much.
     resume : path, optional
         A file that keeps what is done, a chunk of some seconds at a time. The same call resumes where an earlier one
         was stopped or killed, to the same bits. The file stays when all is done, and then answers at once.
