@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lossatlas.evaluation.batches import Batch
 from lossatlas.networks import losses
+from lossatlas.networks.mean_losses import per_sample
 
 RESERVED = ("loss", "accuracy", "gradient_norm", "evaluated", "alpha", "beta", "gamma")
 COMBINATIONS = ("mean", "sum")
@@ -151,7 +152,11 @@ SHARE = {"units": "share of samples"}
 
 
 def make_quantities(
-    loss: str | Callable, metrics: Mapping[str, Callable] | None = None, data: Sequence[Batch] = ()
+    loss: str | Callable,
+    metrics: Mapping[str, Callable] | None = None,
+    data: Sequence[Batch] = (),
+    *,
+    combine: str = "mean",
 ) -> tuple[Quantity, ...]:
     """Return the quantities that a loss and metrics stand for, the loss first.
 
@@ -164,6 +169,9 @@ def make_quantities(
     data : sequence of (inputs, targets)
         If the targets are None, functions of the outputs alone are accepted. If some class labels are -100, the
         cross-entropy and its accuracy leave them out.
+    combine : {"mean", "sum"}
+        How values of batches are combined. With their mean, PyTorch's own losses that average over a batch are taken
+        apart into one value per sample, which gives the same and lets samples be regrouped.
 
     Examples
     --------
@@ -171,7 +179,12 @@ def make_quantities(
     ['loss', 'accuracy']
     """
     given = [targets for _, targets in data]
-    adapt = without_targets if given and given[0] is None else lambda function: function
+
+    def adapt(function: Callable) -> Callable:
+        if given and given[0] is None:
+            return without_targets(function)
+        return (combine == "mean" and per_sample(function, given)) or function
+
     ignored = loss == "cross_entropy" and any(
         isinstance(t, Tensor) and bool((t == losses.IGNORED).any()) for t in given
     )

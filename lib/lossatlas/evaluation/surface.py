@@ -32,6 +32,7 @@ from lossatlas.evaluation.random_state import RandomState, owned_generators, sam
 from lossatlas.evaluation.schedule import LocalExecutor, Outcome, Work, run, values_at_a_few_points
 from lossatlas.evaluation.sweep import Sweep
 from lossatlas.networks import losses
+from lossatlas.networks.mean_losses import per_sample
 
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
 GRADIENT_SAMPLES = 512  # in one batch, if gradients are computed and samples may be regrouped
@@ -84,6 +85,8 @@ def evaluate(
     loss : str or callable
         ``"cross_entropy"`` (labels of -100 are left out), ``"mse"``, ``"bce_with_logits"``, or a callable
         ``(outputs, targets)`` that returns one value per sample, one value for the batch, or a pair (sum, weight).
+        PyTorch's own losses that average over a batch, such as ``nn.CrossEntropyLoss()`` and ``F.mse_loss``, are
+        taken apart into one value per sample, unless class weights or ignored labels change what they divide by.
     metrics : mapping of str to callable, optional
         Further quantities by name, in the same three forms as the loss. Each is a variable of the result.
     gradient_norm : bool
@@ -189,7 +192,7 @@ def evaluate(
             generators = owned_generators(model, network, predict, loss, *further.values())
             random = stack.enter_context(same_random_state(*generators))
             given = list(batches.read(data))
-            quantities = make_quantities(loss, further, given)
+            quantities = make_quantities(loss, further, given, combine=combine)
 
             def moving(network: nn.Module, reasons: tuple[str, ...] = ()) -> PlainLoop:
                 loop = preparation.make_loop(network, plane, quantities, predict=predict, batch_norm=batch_norm)
@@ -197,7 +200,7 @@ def evaluate(
 
             loop = moving(network)
             loop = replace(loop, reasons=preparation.structural_reasons(loop, is_copy))
-            theirs = any(map(callable, functions.values()))
+            theirs = any(callable(function) and not per_sample(function) for function in functions.values())
             if is_copy and theirs and original.is_used(loop, model, moving, given, coefficients[0] / 3, random):
                 if client is not None:
                     raise ValueError(f"client: {original.REASON}, of which a worker has a copy; leave client= out")
