@@ -10,6 +10,7 @@ import operator
 import os
 from collections.abc import Collection
 from numbers import Real
+from types import UnionType
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def flag(value: object, name: str) -> bool:
     return bool(value)
 
 
-def instance_of(value: object, name: str, kind: type | tuple[type, ...], expected: str) -> None:
+def instance_of(value: object, name: str, kind: type | tuple[type, ...] | UnionType, expected: str) -> None:
     """Raise ValueError unless ``value`` is an instance of ``kind``; ``expected`` says in words what that is."""
     if not isinstance(value, kind):
         raise ValueError(f"{name}={value!r:.80}: expected {expected}")

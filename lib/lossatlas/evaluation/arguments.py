@@ -68,8 +68,9 @@ def make_grid(plane: Subspace, given: Mapping[str, Sequence[float] | None]) -> d
     grid: dict[str, np.ndarray] = {}
     for name in names:
         values = given.get(name)
-        first = next(iter(grid.values()), np.linspace(-1, 1, 51))
-        grid[name] = check_grid(first if values is None else values, f"{name}s")
+        if values is None:
+            values = next(iter(grid.values()), np.linspace(-1, 1, 51)).tolist()
+        grid[name] = check_grid(values, f"{name}s")
     return grid
 
 

@@ -36,9 +36,16 @@ class WorkPlugin(WorkerPlugin):
         return self.executor
 
 
+def _plugin(name: str) -> WorkPlugin:
+    """On a worker: what it was given."""
+    plugin = get_worker().plugins[name]
+    assert isinstance(plugin, WorkPlugin)
+    return plugin
+
+
 def _tune(name: str) -> tuple[Strategy, float, dict[str, str], int]:
     """On a worker: the strategy, its seconds a point, what the worker is, and its number of threads."""
-    plugin = get_worker().plugins[name]
+    plugin = _plugin(name)
     with plugin.one_at_a_time:
         strategy, seconds = plugin.local_executor().tune()
         return strategy, seconds, circumstances(pick_device(plugin.device)), torch.get_num_threads()
@@ -46,7 +53,7 @@ def _tune(name: str) -> tuple[Strategy, float, dict[str, str], int]:
 
 def _work_off(name: str, strategy: Strategy, threads: int | None, part: slice | Tensor) -> np.ndarray:
     """On a worker: the sums (rows, n) of one chunk, by as many threads as the worker that chose the strategy has."""
-    plugin = get_worker().plugins[name]
+    plugin = _plugin(name)
     with plugin.one_at_a_time:
         torch.set_num_threads(threads or torch.get_num_threads())
         [(_, sums)] = plugin.local_executor().results(strategy, {0: part}, lambda evaluations: None)

@@ -81,7 +81,8 @@ class Bound:
             runner.prepare(take(self.inputs, part), self.targets[part])
             runner.run(self.coefficients[: max(2, runner.strategy.points)])
 
-        with torch.no_grad(), estimating(layers_with_statistics(runner.model) if self.estimate else ()):
+        model = self.sweep.model if isinstance(runner, ThreadedRunner) else runner.model
+        with torch.no_grad(), estimating(layers_with_statistics(model) if self.estimate else ()):
             return peak_bytes(one_pass, self.coefficients.device)
 
     def climb(self, passes: Sequence[tuple[int, Strategy]]) -> tuple[int, int]:

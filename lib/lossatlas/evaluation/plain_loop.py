@@ -191,7 +191,7 @@ class PlainLoop:
 def _write_sum(target: Tensor, start: Tensor, steps: Sequence[Tensor], coefficients: Sequence[float]) -> None:
     """Write ``start + Σ cᵢ·stepsᵢ``, computed in double precision, into a tensor: piece by piece if it is large."""
     tensors = [target, start, *steps]
-    wide, pieces = _wide(start), [tensors]
+    wide, pieces = _wide(start), [tuple(tensors)]
     if target.numel() > PIECE and target.device.type == "cpu" and all(tensor.is_contiguous() for tensor in tensors):
         pieces = list(zip(*(tensor.view(-1).split(PIECE) for tensor in tensors), strict=True))
     for into, value, *directions in pieces:

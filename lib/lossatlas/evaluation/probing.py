@@ -240,7 +240,10 @@ def _independence(loop: PlainLoop, sample: list[Batch], points) -> list[str]:
         return []
     if next(iter(loop.origin.values())).dtype != torch.float64:
         try:  # rounding errors grow in deep networks; in double precision nothing of them is left
-            network = module_state.copied(loop.model).to(torch.float64)
+            network = module_state.copied(loop.model)
+            if network is None:
+                return ["samples depend on their batch"]
+            network = network.to(torch.float64)
             double = replace(loop, model=network, attributes=module_state.attributes(network))
             doubled = [batches.cast(batch, torch.float64) for batch in sample]
             if all(_cuts_agree(double, doubled, point, EXACT) for point in points):

@@ -143,10 +143,10 @@ def tuned(work: Work, coefficients: Tensor) -> tuple[AnyRunner, float]:
     limits, bound = bounded(work, batch, coefficients)
     with torch.no_grad():
         if work.batch_norm == "recalibrate":
-            runner = Runner(work.sweep, Strategy(len(targets)))
+            whole = Runner(work.sweep, Strategy(len(targets)))
             start = time.perf_counter()
-            recalibrate(runner, [batch], coefficients[:1])
-            return runner, 2 * (time.perf_counter() - start) * work.samples / len(targets)
+            recalibrate(whole, [batch], coefficients[:1])
+            return whole, 2 * (time.perf_counter() - start) * work.samples / len(targets)
         runner, seconds = choose(work.sweep, inputs, targets, coefficients, limits)
         if bound and not measurable(runner.strategy) and bound.peak_of(runner) > bound.memory:
             limits = replace(limits, allowed=lambda strategy: measurable(strategy) and bound.allowed(strategy))
@@ -206,6 +206,7 @@ def sums(
     with torch.no_grad():
         if work.batch_norm != "recalibrate":
             return over_data(work, runner, coefficients, advance)
+        assert isinstance(runner, Runner)
         found = []
         for point in coefficients.split(1):
             recalibrate(runner, work.blocks, point)
@@ -213,7 +214,9 @@ def sums(
         return torch.cat(found, dim=1)
 
 
-def over_data(work: Work, runner: Runner, coefficients: Tensor, advance: Callable[[int], object]) -> Tensor:
+def over_data(
+    work: Work, runner: Runner | ThreadedRunner, coefficients: Tensor, advance: Callable[[int], object]
+) -> Tensor:
     """Return the sums over all the data, with the statistics that the runner's model has now."""
     shape = 2 * len(work.names), len(coefficients)
     total = torch.zeros(shape, dtype=torch.float64, device=coefficients.device)
@@ -235,7 +238,7 @@ def chunks(points: int, row: int, strategy: Strategy, seconds: float) -> list[sl
         wanted = max(wanted, min(CHUNK_POINTS, int(LONGEST_CHUNK / seconds)))
     grid = points // row * row
     if strategy.points > 1:
-        starts = range(0, grid, math.ceil(wanted / strategy.points) * strategy.points)
+        starts: Sequence[int] = range(0, grid, math.ceil(wanted / strategy.points) * strategy.points)
     elif wanted >= row:
         starts = range(0, grid, wanted // row * row)
     else:

@@ -210,8 +210,9 @@ def evaluate(
             loop = loop.on(place)
             work = _prepared(loop, given, coefficients, batch_norm, memory, random, loss)
             points = torch.tensor(coefficients, dtype=torch.promote_types(dtype, torch.float32), device=place)
-            request = _request(model, plane, grid, functions, options, work, points) if resume else None
-            journal = resuming.open_journal(resume, request) if resume else None
+            if resume is not None:
+                request = _request(model, plane, grid, functions, options, work, points)
+                journal = resuming.open_journal(resume, request)
             local = client is None
             executor = LocalExecutor(work, points, place) if local else _workers(client, work, points, device)
             bar = progress_bar(

@@ -79,8 +79,8 @@ def per_sample(loss: object, targets: Sequence[object] = ()) -> PerSample | None
     >>> per_sample(nn.MSELoss(reduction="sum")) is None
     True
     """
-    if any(loss is function for function in FUNCTIONS):
-        each: Callable = functools.partial(loss, reduction="none")  # type: ignore[arg-type]
+    if callable(loss) and any(loss is function for function in FUNCTIONS):
+        each: Callable = functools.partial(loss, reduction="none")
         ignored = -100 if loss in (F.cross_entropy, F.nll_loss) else None
     elif isinstance(loss, nn.Module) and type(loss) in MODULES:
         held = vars(loss)
@@ -89,7 +89,7 @@ def per_sample(loss: object, targets: Sequence[object] = ()) -> PerSample | None
         if held.get("reduction") != "mean" or changed or weighted:
             return None
         each = copy.copy(loss)
-        each.reduction = "none"  # type: ignore[attr-defined]
+        vars(each)["reduction"] = "none"
         ignored = held.get("ignore_index")
     else:
         return None

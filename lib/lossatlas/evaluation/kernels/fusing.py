@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
@@ -11,7 +13,7 @@ from lossatlas.evaluation.kernels import dense
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
 # Functions that a dense layer can apply to its output, and the defaults of max_pool2d.
 AFTER = {aten.relu.default: "relu", aten.sigmoid.default: "sigmoid", aten.tanh.default: "tanh"}
-POOLING = (None, None, [], [0, 0], [1, 1], False)
+POOLING: tuple = (None, None, [], [0, 0], [1, 1], False)
 
 
 def fuse(traced: GraphModule) -> GraphModule:
@@ -46,7 +48,7 @@ def fuse(traced: GraphModule) -> GraphModule:
 
 def can_fuse(convolution: Node) -> bool:
     """Return whether oneDNN can fuse this convolution with other operations."""
-    inputs, transposed = known(convolution.args[0]), convolution.args[6]
+    inputs, transposed = known(arguments_of(convolution)[0]), arguments_of(convolution)[6]
     if inputs is None or inputs.dim() != 4 or transposed:
         return False
     return dense.available(inputs.device, torch.float32) and inputs.dtype in (torch.float32, torch.bfloat16)
@@ -55,16 +57,17 @@ def can_fuse(convolution: Node) -> bool:
 def fuse_convolution(convolution: Node) -> None:
     """Replace a convolution and the operations after it by one operation."""
     graph = convolution.graph
-    inputs, weight, bias, stride, padding, dilation, _, _, groups = convolution.args
+    inputs, weight, bias, stride, padding, dilation, _, _, groups = arguments_of(convolution)
     last, norm = convolution, only_user(convolution, aten.native_batch_norm.default)
-    if norm and not norm.args[5] and all(user.args[1] == 0 for user in norm.users):  # normalizes by running statistics
+    values_alone = norm is not None and all(arguments_of(user)[1] == 0 for user in norm.users)
+    if norm and values_alone and not arguments_of(norm)[5]:  # normalizes by running statistics
         with graph.inserting_before(norm):
             weight, bias = folded(weight, bias, norm)
         (last,) = norm.users
     other = None
     addition = only_user(last, aten.add.Tensor)
     if addition and not addition.kwargs:
-        addend = addition.args[addition.args[0] is last]
+        addend = arguments_of(addition)[arguments_of(addition)[0] is last]
         if isinstance(addend, Node) and alike(addend, last) and used_up(addend, addition, convolution):
             other, last = addend, addition  # the sum overwrites the addend
     relu = only_user(last, aten.relu.default)
@@ -72,10 +75,10 @@ def fuse_convolution(convolution: Node) -> None:
     options = weight, bias, padding, stride, dilation, groups
     with graph.inserting_before(last):
         if other is None:
-            then = "relu" if relu else "none", [], ""
-            fused = graph.call_function(mkldnn._convolution_pointwise.default, (inputs, *options, *then))
+            alone: tuple = ("relu" if relu else "none", [], "")
+            fused = graph.call_function(mkldnn._convolution_pointwise.default, (inputs, *options, *alone))
         else:
-            then = "add", 1.0, "relu" if relu else None, [], ""
+            then: tuple = ("add", 1.0, "relu" if relu else None, [], "")
             fused = graph.call_function(mkldnn._convolution_pointwise_.binary, (other, inputs, *options, *then))
     fused.meta = dict(last.meta)
     last.replace_all_uses_with(fused)
@@ -83,40 +86,46 @@ def fuse_convolution(convolution: Node) -> None:
 
 def fuse_dense(layer: Node) -> None:
     """Let a oneDNN product apply the function after it. A product in lower precision becomes a oneDNN product."""
-    rows, weight, bias = layer.args[:3]
+    rows, weight, bias = arguments_of(layer)[:3]
     if layer.target is aten.addmm.default:
-        bias, rows, turned = layer.args
+        bias, rows, turned = arguments_of(layer)
         seen, added = known(rows), known(bias)
         lower = seen is not None and seen.device.type == "cpu" and seen.dtype == torch.bfloat16
         layered = turned.target is aten.t.default and added is not None and added.dim() == 1 and not layer.kwargs
         if not (lower and layered):
             return
-        weight = turned.args[0]
+        weight = arguments_of(turned)[0]
     last = next(filter(None, (only_user(layer, function) for function in AFTER)), layer)
     with layer.graph.inserting_before(last):
-        arguments = rows, weight, bias, AFTER.get(last.target, "none")
+        arguments = rows, weight, bias, next((word for target, word in AFTER.items() if target is last.target), "none")
         fused = layer.graph.call_function(torch.ops.lossatlas.dense.default, arguments)
     fused.meta = dict(last.meta)
     last.replace_all_uses_with(fused)
 
 
-def known(node: Node) -> Tensor | None:
-    """Return the shape, type and strides that a result had when it was traced, as a tensor."""
+def arguments_of(node: Node) -> tuple[Any, ...]:
+    """Return what an operation takes: nodes and plain values, as its schema says."""
+    return node.args
+
+
+def known(node: Node) -> Any:
+    """Return the shape, type and strides that a result had when it was traced, as a tensor; None if unknown."""
     return node.meta.get("val")
 
 
 def only_user(node: Node, target) -> Node | None:
     """Return the only operation that uses a result, if it is of the `target` kind and uses it once."""
     users = list(node.users)
-    if len(users) != 1 or users[0].target is not target or users[0].args.count(node) != 1:
+    if len(users) != 1 or users[0].target is not target or arguments_of(users[0]).count(node) != 1:
         return None
     return users[0]
 
 
 def alike(a: Node, b: Node) -> bool:
     """Return whether two results have the same shape and type."""
-    a, b = known(a), known(b)
-    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype
+    one, other = known(a), known(b)
+    tensors = isinstance(one, Tensor) and isinstance(other, Tensor)
+    return tensors and one.shape == other.shape and one.dtype == other.dtype
 
 
 def convolves(node: Node) -> bool:
@@ -135,19 +144,20 @@ def used_up(other: Node, addition: Node, convolution: Node) -> bool:
 def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
     """Return the weight and bias of a convolution that absorbs its normalization. Constants are computed here."""
     graph, module = norm.graph, norm.graph.owning_module
-    _, gamma, beta, mean, variance, _, _, epsilon = norm.args
+    assert module is not None
+    _, gamma, beta, mean, variance, _, _, epsilon = arguments_of(norm)
 
     def call(operation, *arguments, **options) -> Node:
         if any(isinstance(given, Node) and given.op != "get_attr" for given in arguments):
             return graph.call_function(operation, arguments, options)
-        values = (getattr(module, given.target) if isinstance(given, Node) else given for given in arguments)
+        values = (getattr(module, str(given.target)) if isinstance(given, Node) else given for given in arguments)
         name = f"folded_{len(module._buffers)}"
         module.register_buffer(name, operation(*values, **options))
         return graph.get_attr(name)
 
     def full(node: Node) -> Node:
         """Return a value before it was rounded to a lower precision."""
-        return node.args[0] if node.target is aten._to_copy.default else node
+        return arguments_of(node)[0] if node.target is aten._to_copy.default else node
 
     scale = call(aten.rsqrt.default, call(aten.add.Tensor, variance, epsilon))
     scale = scale if gamma is None else call(aten.mul.Tensor, scale, gamma)
@@ -155,29 +165,29 @@ def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
     shift = call(aten.mul.Tensor, shift, scale)
     shift = shift if beta is None else call(aten.add.Tensor, shift, beta)
     scaled = call(aten.mul.Tensor, full(weight), call(aten.view.default, scale, [-1, 1, 1, 1]))
-    dtype = known(norm.args[0]).dtype
+    dtype = known(arguments_of(norm)[0]).dtype
     if dtype == torch.float32:
         return scaled, shift
-    return tuple(call(aten._to_copy.default, node, dtype=dtype) for node in (scaled, shift))
+    return call(aten._to_copy.default, scaled, dtype=dtype), call(aten._to_copy.default, shift, dtype=dtype)
 
 
 def has_windows(pool: Node) -> bool:
     """Return whether a pooling cuts channels-last images into separate windows, and no one uses its indices."""
-    inputs, kernel, stride, padding, dilation, ceil = (*pool.args, *POOLING[len(pool.args) :])
+    inputs, kernel, stride, padding, dilation, ceil = (*arguments_of(pool), *POOLING[len(arguments_of(pool)) :])
     image = known(inputs)
     if image is None or image.device.type != "cpu" or image.dim() != 4 or image.shape[1] == 1 or pool.kwargs:
         return False
     plain = not any(padding) and set(dilation) == {1} and not ceil and list(stride or kernel) == list(kernel)
-    values_alone = all(user.args[1] == 0 for user in pool.users)
+    values_alone = all(arguments_of(user)[1] == 0 for user in pool.users)
     return plain and values_alone and image.is_contiguous(memory_format=torch.channels_last)
 
 
 def pool_by_maxima(pool: Node) -> None:
     """Replace a pooling by maxima of slices."""
-    graph, (source, kernel) = pool.graph, pool.args[:2]
+    graph, (source, kernel) = pool.graph, arguments_of(pool)[:2]
     (result,) = pool.users
     relu = source.target is aten.relu.default and len(source.users) == 1
-    found = source.args[0] if relu else source
+    found = arguments_of(source)[0] if relu else source
     with graph.inserting_before(result):
         for axis, size in enumerate(kernel, start=2):
             end = known(source).shape[axis] // size * size

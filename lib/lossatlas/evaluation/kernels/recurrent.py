@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -43,17 +43,17 @@ class SteppedRNN(nn.Module):
         bias = self.bias_ih_l0 + self.bias_hh_l0 if hasattr(self, "bias_ih_l0") else 0.0
         if len(self.codes):
             table = 2 * (weights + bias)
-            doubled = (F.embedding(codes, table) for codes in self.codes)  # one step at a time stays in the cache
+            steps: Iterable[Tensor] = (F.embedding(codes, table) for codes in self.codes)  # one at a time, in the cache
             length, samples = self.codes.shape
         else:
-            doubled = 2 * (self.time_first(inputs) @ weights + bias)
+            steps = doubled = 2 * (self.time_first(inputs) @ weights + bias)
             length, samples = doubled.shape[:2]
         state = weights.new_zeros(samples, self.hidden_size) if initial is None else initial[0]
-        below, states = weights.new_tensor(-1.0), None
-        for t, step in enumerate(doubled):
+        below, states = weights.new_tensor(-1.0), weights.new_empty(0)
+        for t, step in enumerate(steps):
             gate = torch.sigmoid(dense.product(state, recurrent, step, onednn=self.onednn))
             state = torch.add(below, gate, alpha=2)
-            if states is None:
+            if t == 0:
                 shape = (samples, length) if self.batch_first else (length, samples)
                 states = state.new_empty(*shape, self.hidden_size)
             states.select(1 if self.batch_first else 0, t).copy_(state)  # while it is in the cache
