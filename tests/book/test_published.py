@@ -6,6 +6,7 @@ import re
 from html import unescape
 from pathlib import Path
 
+import html5lib
 import nbformat
 import numpy as np
 import pytest
@@ -84,7 +85,8 @@ def test_a_scenes_files_hold_the_numbers_that_are_stored(site: Path, root: Path)
 def test_every_page_offers_its_notebook_and_the_command_that_makes_it_again(site: Path, root: Path):
     for name, source in notebooks.chapters(root).items():
         page = (site / "book" / f"{name}.html").read_text("utf-8")
-        address = re.search(rf'href="([^"]+)" download="{name}.ipynb"', page)[1]
+        links = html5lib.parse(page, namespaceHTMLElements=False).iter("a")
+        address = next(link.get("href") for link in links if link.get("download") == f"{name}.ipynb")
         notebook = nbformat.read(file(site, f"book/{name}.html", address), as_version=4)
         nbformat.validate(notebook)
         sources = [cell.source for cell in notebook.cells]
@@ -188,13 +190,14 @@ def test_previews_of_links_have_words_and_a_picture(site: Path):
     described, pictures = {}, {}
     for name in chapters(site):
         page = (site / name).read_text("utf-8")
-        facts = dict(re.findall(r'<meta property="og:([a-z_:]+)" content="([^"]*)"', page))
-        assert facts["title"] in page and len(facts["description"]) > 20
+        head = html5lib.parse(page, namespaceHTMLElements=False).iter("meta")
+        facts = {one.get("property", "").removeprefix("og:"): one.get("content") for one in head}
+        assert facts["title"] in unescape(page) and len(facts["description"]) > 20
         assert file(site, name, facts["image"]).stat().st_size > 10_000
         described[name] = facts["description"]
         if "la-scene" in page and name != "book/intro.html":  # a chapter is announced by what it shows
             pictures[name] = facts["image"]
-            assert facts["image:alt"] in page
+            assert facts["image:alt"] in unescape(page)
     assert len(set(described.values())) == len(described)
     assert len(set(pictures.values())) == len(pictures) > 5
 
