@@ -153,5 +153,3 @@ def test_trends_and_spreads_take_labelled_measures():
     planes = xr.concat([values, values + 0.01], "plane")
     table = values.sel(condition="4 layers").values[:, None] + [0, 0.01]
     assert evidence.variance_components(planes.sel(condition="4 layers")) == evidence.variance_components(table)
-    by_hand = {str(c): planes.sel(condition=c).transpose("seed", "plane").values for c in planes.condition.values}
-    assert evidence.spread_in_words(planes) == evidence.spread_in_words(by_hand)

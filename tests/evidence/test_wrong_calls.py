@@ -29,10 +29,6 @@ WRONG = {
             lambda: evidence.by_condition([{"condition": "a", "roughness": "high"}], "roughness"),
         ),
     ],
-    "changes_in_words": [
-        ("verdicts='abc'", lambda: evidence.changes_in_words("abc")),
-        ("verdicts=3", lambda: evidence.changes_in_words(3)),
-    ],
     "claim": [
         ("text='': expected a text", lambda: made(text="")),
         ("figure=4: expected a text", lambda: made(figure=4)),
@@ -64,7 +60,6 @@ WRONG = {
         ("p_values=.*expected values from 0 to 1", lambda: evidence.holm([0.5, 1.2])),
         ("p_values='abc'", lambda: evidence.holm("abc")),
     ],
-    "in_words": [("verdicts=", lambda: evidence.in_words([claim("greater", effect_of(1))]))],
     "judge": [
         ("claims=.*expected a list of claims", lambda: evidence.judge(claim("greater", effect_of(1)))),
         ("claims=", lambda: evidence.judge(["deeper is rougher"])),
@@ -85,19 +80,11 @@ WRONG = {
         ),
         ("condition='a': expected", lambda: evidence.paired_difference(MEASURED.to_dataset(), condition="a")),
     ],
-    "spread_in_words": [
-        (r"values=\[\[1, 2\]\]: expected tables", lambda: evidence.spread_in_words([[1, 2]])),
-        ("expected 'condition' among them", lambda: evidence.spread_in_words(MEASURED.isel(condition=0, drop=True))),
-    ],
     "to_records": [("verdicts=3", lambda: evidence.to_records(3)), ("verdicts=", lambda: evidence.to_records([{}]))],
     "trend": [
         *[(f"x.*{text}", lambda bad=bad: evidence.trend(bad, [1.0])) for text, bad in NO_LISTS],
         ("two lists of one length", lambda: evidence.trend([1, 2, 3], [1, 2])),
         ("seed=-1", lambda: evidence.trend([1, 2, 3], [1, 2, 3], seed=-1)),
-    ],
-    "trends_in_words": [
-        (r"trends=\[\]: expected trends by the name", lambda: evidence.trends_in_words([])),
-        ("trends=", lambda: evidence.trends_in_words({"roughness": 0.5})),
     ],
     "variance_components": [
         (r"expected a table \(seeds, planes\)", lambda: evidence.variance_components([1, 2])),

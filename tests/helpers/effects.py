@@ -18,9 +18,3 @@ def claim(expected, effect, **changes):
 
 def effect_of(shift, n=5, **changes):
     return evidence.difference(*separated(shift, n=n), **changes)
-
-
-def between(a, b):
-    """Two conditions of five seeds around these means, far apart or hardly."""
-    around = np.array([-0.02, -0.01, 0, 0.01, 0.02])
-    return evidence.difference(a + around, b + around)

@@ -127,10 +127,10 @@ RIGHT = {"supported": ["flat is smoother"], "contradicted": ["flat is rougher (r
 def test_a_conclusion_fails_where_the_data_say_otherwise(tmp_path, expects, words):
     study = Study("test", results=tmp_path)
     given = claims(values(6))
-    found = study.conclude(given, expects=RIGHT, answer=lambda verdicts: f"{len(verdicts)} verdicts")
+    found = study.conclude(given, expects=RIGHT, answer="Flat is smoother.")
     records = evidence.to_records(evidence.judge(given))
     assert evidence.to_records(list(found.verdicts)) == evidence.to_records(published(tmp_path)["test"]) == records
-    assert (tmp_path / "test" / "answer.txt").read_text() == "3 verdicts\n"
+    assert (tmp_path / "test" / "answer.txt").read_text() == "Flat is smoother.\n"
     assert "flat is smoother" in found._repr_mimebundle_()["text/html"]
     with pytest.raises(ValueError, match=words) as caught:
         study.conclude(given, expects=expects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +97,7 @@ def against(
     if log_x:
         ax.set_xticks(ticks, [number(tick) for tick in ticks])
         ax.minorticks_off()
-    ax.set(xlabel=names[0], ylabel=names[1] + said)
+    ax.set(xlabel=names[0], ylabel="\n".join([names[1], *textwrap.wrap(said, 40)]))
     quiet_grid(ax)
     legend(ax, seeds, below=legend_below)
     return finish(ax, sentence(f"{names[1]} against {names[0]}. ") + "; ".join(sentences) + ".", title)

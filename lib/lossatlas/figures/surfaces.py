@@ -227,7 +227,8 @@ def panels(
     shown = titled("surfaces", surfaces)
     columns = min(check_whole("columns", columns, least=1), len(shown))
     rows = -(-len(shown) // columns)
-    size = ((2.6 if share_scale else 3.6) * columns + (1.3 if share_scale else 0), 2.6 * rows + 0.4)
+    width = 2.6 * columns + 1.3 if share_scale else min(3.6 * columns, max(9.4, 3 * columns))  # 9.4 fit on a page
+    size = (width, 2.6 * rows + 0.4)
     figure = Picture(figsize=size, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     scales = (

@@ -200,7 +200,7 @@ class Study:
         claims: Sequence[Claim],
         *,
         expects: Mapping[str, Sequence[str]] | None = None,
-        answer: str | Callable[[Sequence[Verdict]], str] = "",
+        answer: str = "",
     ) -> Conclusion:
         """Judge the claims of the chapter, publish the verdicts and return them, to be shown as a table.
 
@@ -212,7 +212,7 @@ class Study:
             What the prose of the chapter says, for example ``{"supported": ["deeper is rougher"]}``; claims that are
             not named must be inconclusive. None checks nothing. With too few seeds for verdicts nothing is checked.
         answer
-            The chapter's answer in words, or a function of the verdicts that gives it.
+            The chapter's answer in words, for the front page: a sentence or two without markup.
 
         Raises
         ------
@@ -220,7 +220,7 @@ class Study:
             If the data say something else than ``expects``; the verdicts are published before.
         """
         verdicts = judge(claims)
-        self.publish(verdicts, answer=answer(verdicts) if callable(answer) else answer)
+        self.publish(verdicts, answer=answer)
         if expects is not None:
             check_verdicts(verdicts, expects)
         return Conclusion(tuple(verdicts))
