@@ -114,3 +114,16 @@ def test_a_line_of_state_dicts_is_divided_by_the_model_that_it_is_evaluated_with
     assert "shift" in line.origin and "norm.running_var" in line.buffers
     found = la.evaluate(odd_net(2), line, data, alphas=[0, 1], device="cpu", progress=False)
     np.testing.assert_allclose(found.loss, [own_loss(a, data), own_loss(b, data)], rtol=1e-6)
+
+
+def test_variances_below_zero_are_nan_and_counted():
+    networks = [nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 3)) for _ in range(2)]
+    for variance, network in zip((1.0, 3.0), networks, strict=True):
+        nn.init.constant_(network[0].running_var, variance)
+    data = torch.randn(9, 2), torch.randint(0, 3, (9,))
+    options = {"device": "cpu", "progress": False}
+    line = la.line_between(*networks)
+    surface = la.evaluate(networks[0], line, data, alphas=[-1.5, -1, -0.4, 0, 1], **options)  # 1 + 2α
+    assert np.isnan(surface.loss.values).tolist() == [True, True, False, False, False]
+    assert surface.attrs["n_negative_variance"] == surface.attrs["n_nonfinite"] == 2
+    assert "n_negative_variance" not in la.evaluate(networks[0], line, data, alphas=[0, 1], **options).attrs

@@ -453,3 +453,35 @@ def test_a_model_that_reads_values_is_called_on_the_batches_as_given():
         with torch.no_grad():
             expected = np.mean([F.cross_entropy(moved(x), y).item() for x, y in data])
         assert surface.loss[i, -1].item() == pytest.approx(expected, rel=1e-5)
+
+
+class Remembering(nn.Module):
+    """Its output depends on what earlier calls left in plain Python attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.calls, self.seen, self.by_name = nn.Linear(6, 3), 0, [], {"last": 0}
+
+    def forward(self, x):
+        self.calls += 1
+        self.seen.append(len(x))
+        self.by_name["last"] += 1
+        return self.layer(x) * (1 + 0.1 * self.calls + 0.1 * len(self.seen) + 0.1 * self.by_name["last"])
+
+
+def test_plain_attributes_are_as_they_were_at_every_point_and_afterwards():
+    torch.manual_seed(0)
+    model = Remembering()
+    data = [(torch.randn(n, 6), torch.randint(0, 3, (n,))) for n in (8, 5)]
+    line = la.random_line(model, seed=1)
+    surface = la.evaluate(model, line, data, alphas=GRID, device="cpu", progress=False)
+    assert (model.calls, model.seen, model.by_name) == (0, [], {"last": 0})
+    expected = []
+    for alpha in GRID:
+        moved = copy.deepcopy(model).double()
+        with torch.no_grad():
+            for name, parameter in moved.named_parameters():
+                parameter.copy_(line.origin[name].double() + alpha * line.delta[name].double())
+            expected.append(sum(float(F.cross_entropy(moved(x.double()), y)) * len(x) for x, y in data) / 13)
+    np.testing.assert_allclose(surface.loss, expected, rtol=1e-5)
+    assert "batches as given" in surface.strategy

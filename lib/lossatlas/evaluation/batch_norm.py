@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lossatlas.directions.subspaces import Subspace
 from lossatlas.evaluation.batches import Batch, move, samples_in
 from lossatlas.evaluation.runner import Runner
 
@@ -32,6 +34,20 @@ def check_batch_norm(model: nn.Module, batch_norm: str) -> None:
         raise ValueError(
             f"batch_norm={batch_norm!r}: {type(model).__name__} has no batch-norm layer with running statistics"
         )
+
+
+def points_below_zero(plane: Subspace, coefficients: np.ndarray) -> int:
+    """Return at how many points (n, d) a running variance that travels with the subspace is below zero.
+
+    Statistics are interpolated between networks. Outside, they are extrapolated, and a variance below zero has no
+    square root: the loss is NaN there.
+    """
+    below = np.zeros(len(coefficients), dtype=bool)
+    for name, variance in plane.buffers.items():
+        if plane.buffer_directions and name.rpartition(".")[2] == "running_var":
+            steps = np.stack([given[name].double().cpu().numpy().ravel() for given in plane.buffer_directions])
+            below |= ((coefficients @ steps + variance.double().cpu().numpy().ravel()) < 0).any(axis=1)
+    return int(below.sum())
 
 
 def use_batch_statistics(model: nn.Module) -> None:

@@ -13,6 +13,8 @@ from torch.nn.parameter import is_lazy
 
 from lossatlas.vectors import Params
 
+MODULE_ATTRIBUTES = frozenset(vars(nn.Module()))  # those of every module, such as its hooks
+
 
 class Passing(nn.Module):
     """A wrapper that only calls the module inside it, under the same parameter names as the one it replaces.
@@ -72,18 +74,32 @@ def _own_attributes(module: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if name not in known}
 
 
-def attributes(model: nn.Module) -> tuple[tuple[nn.Module, dict[str, Any]], ...]:
-    """Return what the modules hold beside tensors and children, for :func:`put_back`."""
-    return tuple((module, _own_attributes(module)) for module in model.modules())
+def attributes(model: nn.Module) -> tuple[tuple[nn.Module, dict[str, Any], list[tuple[Any, Any]]], ...]:
+    """Return what the modules hold beside tensors and children, with the contents of containers, for :func:`put_back`.
+
+    The contents are those of lists, dicts and sets that are attributes themselves, not of others inside them.
+    """
+    return tuple(
+        (module, own, [(value, copy.copy(value)) for name, value in own.items() if _is_container(name, value)])
+        for module in model.modules()
+        for own in [_own_attributes(module)]
+    )
 
 
-def put_back(held: tuple[tuple[nn.Module, dict[str, Any]], ...]) -> None:
-    """Give modules the attributes that they had, and no others."""
-    for module, values in held:
+def _is_container(name: str, value: Any) -> bool:
+    return type(value) in (list, dict, set) and name not in MODULE_ATTRIBUTES
+
+
+def put_back(held: tuple[tuple[nn.Module, dict[str, Any], list[tuple[Any, Any]]], ...]) -> None:
+    """Give modules the attributes that they had, and no others, and containers the contents that they had."""
+    for module, values, containers in held:
         own = vars(module)
         for name in [name for name in own if name not in values and not name.startswith("_")]:
             del own[name]
         own.update(values)
+        for container, contents in containers:
+            container.clear()
+            (container.extend if isinstance(container, list) else container.update)(contents)
 
 
 def copied(model: nn.Module) -> nn.Module | None:
@@ -163,20 +179,22 @@ def kept(model: nn.Module) -> Iterator[None]:
     values = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     storages = {name: tensor.data for name, tensor in tensors.items()}  # a module that is cast or moved has others
     flags = {name: (parameter.requires_grad, parameter.grad) for name, parameter in model.named_parameters()}
-    attributes = {module: dict(vars(module)) for module in model.modules()}
+    own = {module: dict(vars(module)) for module in model.modules()}
+    contents = attributes(model)
     held = {module: (dict(module._parameters), dict(module._buffers)) for module in model.modules()}
     try:
         yield
     finally:
         with torch.no_grad():
             for module, (parameters, buffers) in held.items():
-                vars(module).update(attributes[module])
-                for name in set(vars(module)) - set(attributes[module]):
+                vars(module).update(own[module])
+                for name in set(vars(module)) - set(own[module]):
                     del vars(module)[name]
                 for name, parameter in parameters.items():
                     module._parameters[name] = parameter
                 for name, buffer in buffers.items():
                     module._buffers[name] = buffer
+            put_back(contents)
             for name, tensor in tensors.items():
                 tensor.data = storages[name]
                 tensor.copy_(values[name])

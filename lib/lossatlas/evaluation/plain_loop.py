@@ -81,6 +81,7 @@ class PlainLoop:
             {name: tensor.to(device) for name, tensor in vector.items()}
             for vector in (self.origin, self.still, *self.directions)
         )
+        module_state.put_back(self.attributes)
         model = self.model.to(device)
         held = module_state.attributes(model)
         return replace(self, model=model, origin=origin, still=still, directions=tuple(directions), attributes=held)
@@ -229,6 +230,7 @@ def cast(loop: PlainLoop, dtype: torch.dtype) -> PlainLoop:
     origin, still, *directions = (
         vectors.combine(to, vector) if vector else {} for vector in (loop.origin, loop.still, *loop.directions)
     )
+    module_state.put_back(loop.attributes)
     model = loop.model.to(dtype)
     held = module_state.attributes(model)
     return replace(loop, model=model, origin=origin, still=still, directions=tuple(directions), attributes=held)

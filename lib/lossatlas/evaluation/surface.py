@@ -21,7 +21,7 @@ from lossatlas.directions.subspaces import Subspace
 from lossatlas.evaluation import arguments, batches, identity, module_state, original, plain_loop, preparation
 from lossatlas.evaluation import journal as resuming
 from lossatlas.evaluation.adaptive_schedule import mean_values, run_adaptively
-from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, use_batch_statistics
+from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, points_below_zero, use_batch_statistics
 from lossatlas.evaluation.batches import Batch
 from lossatlas.evaluation.devices import pick_device, provenance
 from lossatlas.evaluation.metrics import COMBINATIONS, check_metrics, make_quantities
@@ -131,6 +131,8 @@ def evaluate(
         ``loss`` over the axes of ``plane``; ``accuracy`` for a named classification loss; a variable for each of
         ``metrics``; ``gradient_norm`` and ``evaluated`` (of an adaptive surface) if asked. Losses that are not
         finite are kept and counted in ``attrs["n_nonfinite"]``; ``attrs["origin_loss"]`` is L(θ*);
+        ``attrs["n_negative_variance"]`` counts points where an extrapolated running variance is below zero, so that
+        the loss is NaN;
         ``attrs["estimated_error"]`` (adaptive) and ``attrs["precision_error"]`` (lower precision) are shares of the
         range of the loss.
 
@@ -223,6 +225,8 @@ def evaluate(
             lower = {"precision_error": precision_error(work, found, points)} if half else {}
     except KeyboardInterrupt:
         raise KeyboardInterrupt(resuming.how_to_resume(journal)) from None
+    travelling = plane.for_model(model) if batch_norm == "running" else None
+    negative = points_below_zero(travelling, coefficients[:-1]) if travelling else 0
     attrs = {
         "loss_name": losses.loss_name(loss),
         "n_samples": work.samples,
@@ -235,6 +239,7 @@ def evaluate(
         **provenance(model, place),
         **found.provenance,
         **found.errors,
+        **({"n_negative_variance": negative} if negative else {}),
         **lower,
     }
     return _dataset(found, work, plane, grid, attrs)
