@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from lossatlas._checks import flag, one_of
 from lossatlas._progress import bar as progress_bar
 from lossatlas.directions.subspaces import Subspace
-from lossatlas.evaluation import arguments, batches, identity, module_state, original, plain_loop, preparation
+from lossatlas.evaluation import arguments, batches, module_state, original, plain_loop, preparation, result
 from lossatlas.evaluation import journal as resuming
-from lossatlas.evaluation.adaptive_schedule import mean_values, run_adaptively
+from lossatlas.evaluation.adaptive_schedule import run_adaptively
 from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, points_below_zero, use_batch_statistics
 from lossatlas.evaluation.batches import Batch
 from lossatlas.evaluation.devices import pick_device, provenance
@@ -29,7 +29,7 @@ from lossatlas.evaluation.plain_loop import PlainLoop
 from lossatlas.evaluation.precision import arithmetic, precision_error
 from lossatlas.evaluation.probing import examine
 from lossatlas.evaluation.random_state import RandomState, owned_generators, same_random_state
-from lossatlas.evaluation.schedule import LocalExecutor, Outcome, Work, run, values_at_a_few_points
+from lossatlas.evaluation.schedule import LocalExecutor, Work, run
 from lossatlas.evaluation.sweep import Sweep
 from lossatlas.networks import losses
 from lossatlas.networks.mean_losses import per_sample
@@ -37,7 +37,6 @@ from lossatlas.networks.mean_losses import per_sample
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
 GRADIENT_SAMPLES = 512  # in one batch, if gradients are computed and samples may be regrouped
 METHODS = {"grid": run, "adaptive": run_adaptively}
-BATCHES_SAID = {"running": "", "batch": ", batches as given", "recalibrate": ", statistics estimated at every point"}
 
 
 def evaluate(
@@ -213,7 +212,7 @@ def evaluate(
             work = _prepared(loop, given, coefficients, batch_norm, memory, random, loss)
             points = torch.tensor(coefficients, dtype=torch.promote_types(dtype, torch.float32), device=place)
             if resume is not None:
-                request = _request(model, plane, grid, functions, options, work, points)
+                request = result.request_of(model, plane, grid, functions, options, work, points)
                 journal = resuming.open_journal(resume, request)
             local = client is None
             executor = LocalExecutor(work, points, place) if local else _workers(client, work, points, device)
@@ -230,10 +229,10 @@ def evaluate(
     attrs = {
         "loss_name": losses.loss_name(loss),
         "n_samples": work.samples,
-        **single_values(description),
+        **result.single_values(description),
         "plane": json.dumps(description),
         "batch_norm": batch_norm,
-        "strategy": _strategy(found, work),
+        "strategy": result.strategy_in_words(found, work),
         "precision": precision or str(own).removeprefix("torch."),
         "seconds": round(journal.seconds if journal else time.perf_counter() - start, 3),
         **provenance(model, place),
@@ -242,7 +241,7 @@ def evaluate(
         **({"n_negative_variance": negative} if negative else {}),
         **lower,
     }
-    return _dataset(found, work, plane, grid, attrs)
+    return result.labelled(found, work, plane, grid, attrs)
 
 
 def _prepared(
@@ -279,65 +278,6 @@ def _consumed(given: list[Batch]) -> Iterator[Batch]:
     given.reverse()
     while given:
         yield given.pop()
-
-
-def _strategy(found: Outcome, work: Work) -> str:
-    """Return the strategy in words."""
-    if work.plain is None:
-        return f"{found.strategy}{BATCHES_SAID[work.batch_norm]}"
-    statistics = BATCHES_SAID["recalibrate"] if work.batch_norm == "recalibrate" else ""
-    if work.plain.regrouped:
-        return f"{found.strategy} ({'; '.join(work.plain.reasons)})"
-    return f"loop, batches as given ({'; '.join(work.plain.reasons)}){statistics}"
-
-
-def _dataset(found: Outcome, work: Work, plane: Subspace, grid: Mapping[str, np.ndarray], attrs: dict) -> xr.Dataset:
-    """Return the surface as a labelled Dataset."""
-    dims, shape = tuple(grid), [len(values) for values in grid.values()]
-    values = dict(zip(work.names, mean_values(found.sums), strict=True))
-    described = {quantity.name: quantity.attrs for quantity in work.sweep.quantities}
-    variables: dict[str, tuple] = {
-        name: (dims, row[:-1].reshape(shape), dict(described.get(name, {}))) for name, row in values.items()
-    }
-    mean = values["loss"]
-    if found.evaluated is not None:
-        variables["evaluated"] = (dims, found.evaluated[:-1].reshape(shape))
-    coords = {axis.name: (axis.name, grid[axis.name], {"units": axis.units}) for axis in plane.axes}
-    counted = {"origin_loss": float(mean[-1]), "n_nonfinite": int((~np.isfinite(mean[:-1])).sum())}
-    return xr.Dataset(variables, coords=coords, attrs={**counted, **attrs})
-
-
-def single_values(description: Mapping) -> dict[str, str]:
-    """Return the entries of a subspace's description that are single values, as text."""
-    return {key: str(value) for key, value in description.items() if isinstance(value, str | int | float | None)}
-
-
-def _request(
-    model: nn.Module,
-    plane: Subspace,
-    grid: Mapping[str, np.ndarray],
-    functions: Mapping[str, str | Callable | None],
-    options: Mapping[str, Any],
-    work: Work,
-    points: Tensor,
-) -> dict:
-    """Return the request that a resume file must match."""
-    description = arguments.plain_values(plane.description)
-    kind = ", ".join(f"{key} {value}" for key, value in single_values(description).items())
-    spans = " × ".join(f"{len(values)} from {values[0]:g} to {values[-1]:g}" for values in grid.values())
-    tensors = plane.origin, plane.directions, plane.buffers, plane.buffer_directions
-    return {
-        "request": {
-            "model": identity.describe(type(model).__name__, batches.tensors_in(dict(model.state_dict())), repr(model)),
-            "plane": identity.describe(kind, tensors),
-            "grid": identity.describe(spans, [torch.as_tensor(values) for values in grid.values()]),
-            "precision": f"{work.sweep.half or preparation.common_type(work.sweep.origin)}",
-            **{name: identity.describe_function(function) for name, function in functions.items()},
-            "data": identity.describe(f"{work.samples} samples", [batches.tensors_in(block) for block in work.blocks]),
-            **options,
-        },
-        "values": values_at_a_few_points(work, points),
-    }
 
 
 def _workers(client, work: Work, points: Tensor, device: str | torch.device):
