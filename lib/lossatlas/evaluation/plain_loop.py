@@ -99,7 +99,8 @@ class PlainLoop:
     def write(self, coefficients: Sequence[float]) -> None:
         """Write a point into the model, and what forward passes may have changed as it was."""
         module_state.put_back(self.attributes)
-        module_state.write(self.model, self.still)
+        if self.still:
+            module_state.write(self.model, self.still)
         own = module_state.tensors_of(self.model)
         for name in self.moving:
             _write_sum(own[name], self.origin[name], [d[name] for d in self.directions], coefficients)
