@@ -102,8 +102,9 @@ class PlainLoop:
         if self.still:
             module_state.write(self.model, self.still)
         own = module_state.tensors_of(self.model)
-        for name in self.moving:
-            _write_sum(own[name], self.origin[name], [d[name] for d in self.directions], coefficients)
+        with torch.no_grad():
+            for name in self.moving:
+                _write_sum(own[name], self.origin[name], [d[name] for d in self.directions], coefficients)
         if self.random is not None:
             self.random.restore()
 
@@ -189,7 +190,6 @@ class PlainLoop:
         return sums.flatten()
 
 
-@torch.no_grad()
 def _write_sum(target: Tensor, start: Tensor, steps: Sequence[Tensor], coefficients: Sequence[float]) -> None:
     """Write ``start + Σ cᵢ·stepsᵢ``, computed in double precision, into a tensor: piece by piece if it is large."""
     tensors = [target, start, *steps]
