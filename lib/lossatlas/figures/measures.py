@@ -1,4 +1,4 @@
-"""Figures of measures of trained networks: a dot a seed, and one measure against another."""
+"""Figures of measures of trained networks: one dot per seed, and one measure against another."""
 
 from __future__ import annotations
 

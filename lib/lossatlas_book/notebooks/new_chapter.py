@@ -21,7 +21,7 @@ INTRODUCTION = """# {title}
 **We find**, in three sentences with at most four numbers. The roughness is {{glue:}}`narrow` around a narrow network
 and {{glue:}}`wide` around a wide one."""
 PARAMETERS = """\
-seeds = 5  # training seeds a condition [1 to 100]
+seeds = 5  # training seeds per condition [1 to 100]
 grid_points = 21  # points along each side of the grid [3 to 501]
 extent = 1.0  # half-width of the grid, in filter-normalized steps [0.001 to 1000]
 epochs = 5  # of training, Adam [1 to 10000]
@@ -59,7 +59,7 @@ figures.say(narrow=figures.amount(rough[narrow]))
 figures.say(wide=figures.amount(rough[wide]))
 figures.figure_html(
     figures.dots(found, names),
-    caption="Roughness and non-convex share of the surfaces: a dot a seed, "
+    caption="Roughness and non-convex share of the surfaces: one dot per seed, "
     "the mean and its 95 % interval.",
 )"""
 VERDICT = """\

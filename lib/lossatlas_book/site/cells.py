@@ -16,7 +16,7 @@ from ..notebooks import chapters, parameters
 CLOSED = {"remove-input", "remove-cell", "hide-input", "hide-cell"}  # tags of cells that show no open code
 LEAD = "lead"  # tag of the one cell whose output is shown under the opening text
 SOLUTION = "solution"  # tag of cells that belong to the solution before them; its fold is theirs
-OTHER_VALUES = """Other values are given when the chapter is executed again:
+OTHER_VALUES = """To use other values, execute the chapter again:
 
 ```sh
 make chapter NAME={name} PARAMS="{values}"
@@ -27,7 +27,7 @@ def arrange(notebook: NotebookNode, name: str) -> None:
     """Arrange the cells of an executed notebook as its page shows them.
 
     The output of the cell tagged `lead` moves under the opening text. The cell tagged `parameters` becomes a table
-    with the command that changes them. All other code is folded.
+    with the command that changes them. All other code is folded; cells that show nothing share the fold of the next.
 
     Parameters
     ----------
@@ -44,6 +44,7 @@ def arrange(notebook: NotebookNode, name: str) -> None:
     _tabulate_parameters(notebook, name)
     _fold_code(notebook)
     _move_lead(notebook)
+    _join_folds(notebook)
 
 
 def _fold_code(notebook: NotebookNode) -> None:
@@ -66,6 +67,22 @@ def _move_lead(notebook: NotebookNode) -> None:
     tags = [LEAD, "remove-input"]
     source = "# a page leaves out cells without code"
     notebook.cells.insert(1, new_code_cell(source, outputs=moved, id="lead", metadata={"tags": tags}))
+
+
+def _join_folds(notebook: NotebookNode) -> None:
+    cells: list[NotebookNode] = []
+    for cell in notebook.cells:
+        before = cells[-1] if cells else None
+        if before is not None and _is_folded(before) and _is_folded(cell) and all(map(_glued, before.outputs)):
+            cell.source = f"{before.source}\n\n\n{cell.source}"
+            cell.outputs = [*before.outputs, *cell.outputs]
+            cells.pop()
+        cells.append(cell)
+    notebook.cells = cells
+
+
+def _is_folded(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and "hide-input" in cell.metadata.get("tags", [])
 
 
 def _glued(output: NotebookNode) -> bool:

@@ -14,10 +14,10 @@ from lossatlas._parameters import assignments
 
 from ..notebooks import chapters, parameters
 
-AGAIN = """## This page again
+AGAIN = """## Make this page again
 
-The <a href="../_sources/book/{name}.ipynb" download="{name}.ipynb">executed notebook</a> holds this page with all
-that it shows. In a copy of the repository, it is made again by
+The <a href="../_sources/book/{name}.ipynb" download="{name}.ipynb">executed notebook</a> holds everything that this
+page shows. In a copy of the repository, one command makes it again:
 
 ```sh
 {commands}

@@ -45,15 +45,23 @@ def test_code_that_is_shown_is_folded_and_nothing_else():
 
 
 def test_the_lead_is_shown_under_the_opening_text_once_and_its_code_stays_where_it_runs():
-    notebook = page(code("first"), code("picture", tags=["lead"], shown="<p>picture</p>", glued="<p>glued</p>"))
+    notebook = page(
+        code("first", shown="1"), code("picture", tags=["lead"], shown="<p>picture</p>", glued="<p>glued</p>")
+    )
     notebook.cells[1].source = ""
     kinds = [(cell.source, [next(iter(output.data.values())) for output in cell.get("outputs", [])]) for cell in
              notebook.cells[1:]]  # fmt: skip
-    assert kinds == [("", ["<p>picture</p>"]), ("first", []), ("picture", ["<p>glued</p>"])]
+    assert kinds == [("", ["<p>picture</p>"]), ("first", ["1"]), ("picture", ["<p>glued</p>"])]
     assert notebook.cells[1].metadata["tags"] == ["lead", "remove-input"]
     assert notebook.cells[3].metadata["tags"] == ["hide-input"]
     with pytest.raises(ValueError, match=r"^2 cells are tagged 'lead'"):
         page(code(tags=["lead"]), code(tags=["lead"]))
+
+
+def test_cells_that_show_nothing_share_the_fold_of_the_next():
+    notebook = page(code("a"), code("b", glued="<p>b</p>"), code("c", shown="c"), code("d"), code(tags=["solution"]))
+    kinds = [(cell.source, len(cell.outputs)) for cell in notebook.cells[1:]]
+    assert kinds == [("a\n\n\nb\n\n\nc", 2), ("d", 0), ("1", 0)]
 
 
 def test_parameters_become_a_table_with_the_command_that_changes_them():
@@ -105,7 +113,7 @@ def test_a_page_folds_code_and_solutions(exercises):
     ]
     root, taken = exercises(new_code_cell("draw()"), new_markdown_cell(EXERCISE), *solution)
     folds = root.findall(".//main//details")
-    _, code, solved = folds  # the first is that of the tiny book
+    code, solved = folds  # that of the tiny book, which shows nothing, is in the first
     assert "open" not in code.attrib and "draw()" in words(code)
     summary = code.find("summary")
     assert [words(line) for line in summary] == ["Show the code", "Hide the code"]
