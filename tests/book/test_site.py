@@ -133,6 +133,8 @@ def test_what_is_too_wide_scrolls_in_its_box_says_so_and_takes_the_keys(browser:
         with visit(browser, f"{site.as_uri()}/{name}", width=390) as seen:
             settle(seen.page)
             for box in seen.page.locator(".la-scroll, .pst-scrollable-table-container, .bd-article div.math").all():
+                if not box.evaluate("one => one.checkVisibility()"):  # in a closed solution
+                    continue
                 if box.evaluate("one => one.scrollWidth <= one.clientWidth + 1"):
                     assert box.get_attribute("data-more") == ""
                     continue
@@ -141,7 +143,7 @@ def test_what_is_too_wide_scrolls_in_its_box_says_so_and_takes_the_keys(browser:
                 box.focus()
                 assert box.evaluate("one => one === document.activeElement"), name
                 boxes += 1
-            if not (box := seen.page.locator('.la-scroll[data-more="right"]').first).count():
+            if not (box := seen.page.locator('.la-scroll[data-more="right"]:visible').first).count():
                 continue
             handle = box.element_handle()
             handle.focus()

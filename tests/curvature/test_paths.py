@@ -78,21 +78,3 @@ def test_a_checkpoint_that_diverged_is_nan_and_the_next_goes_on(path):
         [path[0], broken, path[1]], small_data(), model=small_network(), device="cpu", progress=False
     )
     assert np.isfinite(found.largest[[0, 2]]).all() and np.isnan(found.largest[1]) and not np.isfinite(found.loss[1])
-
-
-@pytest.mark.parametrize(
-    "said, wrong",
-    [
-        ("checkpoints: got dict, expected a list", {"checkpoints": {}}),
-        ("checkpoint 0: got int", {"checkpoints": [3]}),
-        ("model: got NoneType", {"model": None}),
-        ("learning_rate=0: expected a positive number", {"learning_rate": 0}),
-        ("tolerance=2", {"tolerance": 2}),
-        ("steps: 1 given for 6 checkpoints", {"steps": [1]}),
-        ("seed=-1", {"seed": -1}),
-    ],
-)
-def test_a_wrong_argument_is_refused_by_name(path, said, wrong):
-    arguments = {"checkpoints": path, "data": small_data(), "model": small_network(), "progress": False} | wrong
-    with pytest.raises(ValueError, match=said):
-        curvature.eigenvalues_along(**arguments)

@@ -162,6 +162,25 @@ EXTREMES = [
     ({"plane": la.random_line(MODEL)}, "plane: got Line, expected a Plane"),
     ({"plane": la.random_plane(nn.Linear(3, 3))}, r"plane has no parameter '0\.weight'"),
 ]
+
+
+def along(model, data, *, checkpoints=None, **options):
+    path = [model if isinstance(model, nn.Module) else MODEL] if checkpoints is None else checkpoints
+    return curvature.eigenvalues_along(path, data, model=model, **options)
+
+
+PATHS = [
+    *PROGRESS,
+    *TOLERANCES,
+    ({"tolerance": 0}, "tolerance=0: expected"),
+    ({"checkpoints": {}}, "checkpoints: got dict, expected a list"),
+    ({"checkpoints": []}, "checkpoints: got list, expected a list of one or more"),
+    ({"checkpoints": [3]}, "checkpoint 0: got int, expected a module"),
+    ({"checkpoints": [nn.Linear(3, 3)]}, "checkpoint 0"),
+    ({"learning_rate": 0}, "learning_rate=0: expected a positive number"),
+    ({"learning_rate": "fast"}, "learning_rate='fast': expected a positive number"),
+    ({"steps": [1, 2]}, "steps: 2 given for 1 checkpoints"),
+]
 K = [
     ({"k": 0}, "k=0: expected a whole number of at least 1"),
     ({"k": 1.5}, r"k=1\.5: expected a whole number"),
@@ -224,6 +243,7 @@ TABLE = {
         curvature.hessian_plane, *DIRECTIONS, *TOLERANCES, *PROGRESS, coordinates=False, progress=False
     ),
     "extremes": hessian(extremes, *EXTREMES, layers=False, coordinates=False, finite=False, progress=False),
+    "eigenvalues_along": hessian(along, *PATHS, layers=False, coordinates=False, finite=False, progress=False),
     "with a number that the model decides": SIZES,
     "share_seen": [(pattern, call) for call, pattern in SHARES],
 }

@@ -10,12 +10,12 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from lossatlas._checks import real_number, whole_number
+from lossatlas._checks import flag, real_number, whole_number
 from lossatlas._progress import bar as progress_bar
 from lossatlas.curvature.hessian import loss_hessian
 from lossatlas.curvature.lanczos import lanczos
 from lossatlas.directions.checkpoints import read_all
-from lossatlas.evaluation import batches
+from lossatlas.evaluation import batches, module_state
 from lossatlas.evaluation.devices import pick_device, provenance
 
 COLUMNS = ("smallest", "largest", "residual_smallest", "residual_largest", "loss", "products")
@@ -97,10 +97,12 @@ def eigenvalues_along(
     if len(numbers) != len(checkpoints):
         raise ValueError(f"steps: {len(numbers)} given for {len(checkpoints)} checkpoints; expected one each")
     generator = np.random.default_rng(whole_number(seed, "seed", least=0))
-    began, place = time.perf_counter(), pick_device(device)
-    held = list(batches.read(data))
-    hessian = loss_hessian(model, held, loss=loss, predict=predict, device=place)
+    progress = flag(progress, "progress")
+    module_state.check_model(model)
     networks = read_all(checkpoints, [f"checkpoint {i}" for i in range(len(checkpoints))], model=model)
+    began, place = time.perf_counter(), pick_device(device)
+    hessian = loss_hessian(model, data, loss=loss, predict=predict, device=place)
+    held = hessian.held
     own = {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
     rows, start = [], generator.standard_normal(hessian.shape[0])
     with progress_bar(total=len(networks), description="curvature", unit=" checkpoints", show=progress) as bar:
