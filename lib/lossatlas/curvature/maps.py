@@ -17,15 +17,11 @@ from torch import nn
 from lossatlas._checks import flag, real_number, whole_number
 from lossatlas._files import write_whole
 from lossatlas._progress import bar as progress_bar
+from lossatlas.curvature.continuation import COLUMNS, follow, how_computed
 from lossatlas.curvature.hessian import LossHessian, loss_hessian
-from lossatlas.curvature.lanczos import lanczos
 from lossatlas.directions import Plane
 from lossatlas.evaluation import arguments, batches, identity, module_state
-from lossatlas.evaluation.devices import pick_device, provenance
-
-COLUMNS = ("smallest", "largest", "residual_smallest", "residual_largest", "loss", "products")
-MOST = 400  # products at one point
-FRESH = 0.1  # length of what is drawn at random beside a neighbour's eigenvectors, which may miss a new extreme
+from lossatlas.evaluation.devices import pick_device
 
 
 def extremes(
@@ -131,12 +127,8 @@ def extremes(
     found["ratio"] = abs(found.smallest / found.largest)
     return found.assign_attrs(
         tolerance=tolerance,
-        n_samples=sum(map(batches.samples_in, held)),
-        n_weights=hessian.shape[0],
-        total_products=int(found.products.sum()),
-        n_unfinished=int((found.products >= MOST).sum()),
         seconds=round(time.perf_counter() - start, 3),
-        **provenance(model, place),
+        **how_computed(found, hessian, model, place),
     )
 
 
@@ -164,21 +156,8 @@ def _row_elsewhere(shared, alpha: float, betas: np.ndarray, row: int) -> np.ndar
 def _row(hessian: LossHessian, plane: Plane, alpha: float, betas: np.ndarray, row: int, options: dict) -> np.ndarray:
     """Return the columns at the points of one row, (n_beta, columns)."""
     generator = np.random.default_rng([options["seed"], row])
-    start: np.ndarray | None = None
-    rows = []
-    for beta in betas:
-        loss = hessian.move_to(plane.at(float(alpha), float(beta)), plane.buffers_at(float(alpha), float(beta)))
-        if not np.isfinite(loss):
-            rows.append([np.nan] * 4 + [loss, 0])
-            start = None
-            continue
-        if start is None or not options["warm"]:
-            start = generator.standard_normal(hessian.shape[0])
-        found = lanczos(hessian.product, start, enough=_enough(options["tolerance"]), most=MOST)
-        rows.append([found.values[0], found.values[-1], *found.residuals, loss, found.products])
-        drawn = generator.standard_normal(hessian.shape[0])
-        start = found.vectors.sum(axis=1) + FRESH * drawn / np.linalg.norm(drawn)
-    return np.array(rows, dtype=np.float64)
+    points = ((plane.at(float(alpha), float(beta)), plane.buffers_at(float(alpha), float(beta))) for beta in betas)
+    return follow(hessian, points, enough=_enough(options["tolerance"]), generator=generator, warm=options["warm"])
 
 
 def _enough(tolerance: float) -> Callable[[float, float, float, float], bool]:

@@ -12,15 +12,11 @@ from torch import Tensor, nn
 
 from lossatlas._checks import flag, real_number, whole_number
 from lossatlas._progress import bar as progress_bar
+from lossatlas.curvature.continuation import COLUMNS, follow, how_computed
 from lossatlas.curvature.hessian import loss_hessian
-from lossatlas.curvature.lanczos import lanczos
 from lossatlas.directions.checkpoints import read_all
-from lossatlas.evaluation import batches, module_state
-from lossatlas.evaluation.devices import pick_device, provenance
-
-COLUMNS = ("smallest", "largest", "residual_smallest", "residual_largest", "loss", "products")
-MOST = 400  # products at one checkpoint
-FRESH = 0.1  # length of what is drawn at random beside the last checkpoint's eigenvectors
+from lossatlas.evaluation import module_state
+from lossatlas.evaluation.devices import pick_device
 
 
 def eigenvalues_along(
@@ -102,33 +98,17 @@ def eigenvalues_along(
     networks = read_all(checkpoints, [f"checkpoint {i}" for i in range(len(checkpoints))], model=model)
     began, place = time.perf_counter(), pick_device(device)
     hessian = loss_hessian(model, data, loss=loss, predict=predict, device=place)
-    held = hessian.held
     own = {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
-    rows, start = [], generator.standard_normal(hessian.shape[0])
+    points = ((network.parameters, own | network.buffers) for network in networks)
     with progress_bar(total=len(networks), description="curvature", unit=" checkpoints", show=progress) as bar:
-        for network in networks:
-            value = hessian.move_to(network.parameters, own | network.buffers)
-            drawn = generator.standard_normal(hessian.shape[0])
-            if np.isfinite(value):
-                found = lanczos(hessian.product, start, enough=_enough(tolerance), most=MOST)
-                rows.append([found.values[0], found.values[-1], *found.residuals, value, found.products])
-                start = found.vectors.sum(axis=1) + FRESH * drawn / np.linalg.norm(drawn)
-            else:
-                rows.append([np.nan] * 4 + [value, 0])
-                start = drawn
-            bar.update(1)
-    table = np.array(rows, dtype=np.float64)
+        table = follow(hessian, points, enough=_enough(tolerance), generator=generator, advance=bar.update)
     path = xr.Dataset({name: ("step", table[:, n]) for n, name in enumerate(COLUMNS)}, {"step": numbers})
     if rate is not None:
         path["threshold"] = 2 / rate
     return path.assign_attrs(
         tolerance=tolerance,
-        n_samples=sum(map(batches.samples_in, held)),
-        n_weights=hessian.shape[0],
-        total_products=int(path.products.sum()),
-        n_unfinished=int((path.products >= MOST).sum()),
         seconds=round(time.perf_counter() - began, 3),
-        **provenance(model, place),
+        **how_computed(path, hessian, model, place),
     )
 
 

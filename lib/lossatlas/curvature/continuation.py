@@ -1,0 +1,72 @@
+"""Extreme eigenvalues at one point after another, each started from the eigenvectors of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from lossatlas.curvature.hessian import LossHessian
+from lossatlas.curvature.lanczos import lanczos
+from lossatlas.evaluation import batches
+from lossatlas.evaluation.devices import provenance
+from lossatlas.vectors import Params
+
+COLUMNS = ("smallest", "largest", "residual_smallest", "residual_largest", "loss", "products")
+MOST = 400  # products at one point
+FRESH = 0.1  # length of what is drawn at random beside a neighbour's eigenvectors, which may miss a new extreme
+
+
+def follow(
+    hessian: LossHessian,
+    points: Iterable[tuple[Params, Params]],
+    *,
+    enough: Callable[[float, float, float, float], bool],
+    generator: np.random.Generator,
+    warm: bool = True,
+    advance: Callable[[int], object] = lambda n: None,
+) -> np.ndarray:
+    """Return the columns at points one after another, (n points, n columns); NaN where the loss is not finite.
+
+    Parameters
+    ----------
+    points : iterable of (parameters, buffers)
+        In an order in which neighbours are alike.
+    enough : callable
+        When Lanczos' iteration may stop; see :func:`lossatlas.curvature.lanczos.lanczos`.
+    warm : bool
+        Whether a point starts from its neighbour's eigenvectors; without it every point starts at random.
+    advance : callable
+        Told of every finished point.
+    """
+    start: np.ndarray | None = None
+    rows = []
+    for parameters, buffers in points:
+        loss = hessian.move_to(parameters, buffers)
+        if np.isfinite(loss):
+            if start is None or not warm:
+                start = generator.standard_normal(hessian.shape[0])
+            found = lanczos(hessian.product, start, enough=enough, most=MOST)
+            rows.append([found.values[0], found.values[-1], *found.residuals, loss, found.products])
+            drawn = generator.standard_normal(hessian.shape[0])
+            start = found.vectors.sum(axis=1) + FRESH * drawn / np.linalg.norm(drawn)
+        else:
+            rows.append([np.nan] * 4 + [loss, 0])
+            start = None
+        advance(1)
+    return np.array(rows, dtype=np.float64)
+
+
+def how_computed(found: xr.Dataset, hessian: LossHessian, model: nn.Module, place: torch.device) -> dict[str, Any]:
+    """Return the attributes that tell how eigenvalues were computed."""
+    return {
+        "n_samples": sum(map(batches.samples_in, hessian.held)),
+        "n_weights": hessian.shape[0],
+        "total_products": int(found.products.sum()),
+        "n_unfinished": int((found.products >= MOST).sum()),
+        **provenance(model, place),
+    }
