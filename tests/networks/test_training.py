@@ -109,3 +109,36 @@ def test_divergence_is_recorded_not_raised():
 def test_bad_recipes(change, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**change)
+
+
+def test_the_learning_rate_falls_along_a_cosine():
+    model, data = linear_problem(n=40)
+    recipe = Recipe(learning_rate=0.3, batch_size=16, epochs=3, schedule="cosine")
+    w, x, y = model.weight.detach().double(), data.train[0].double(), data.train[1]
+    b, generator, step = model.bias.detach().double(), torch.Generator().manual_seed(4), 0
+    for _ in range(3):
+        for batch in torch.randperm(len(x), generator=generator).split(16):
+            p = torch.softmax(x[batch] @ w.T + b, 1) - torch.eye(3, dtype=torch.float64)[y[batch]]
+            rate = 0.3 * (1 + np.cos(np.pi * step / 9)) / 2
+            w, b, step = w - rate * p.T @ x[batch] / len(batch), b - rate * p.mean(0), step + 1
+    run = fit(model, data, recipe=recipe, seed=4, progress=False)
+    torch.testing.assert_close(run.params["weight"].double(), w, rtol=1e-4, atol=1e-5)
+    assert float(run.history.weight_norm[-1]) == pytest.approx(w.norm().item(), rel=1e-4)
+
+
+def test_augmented_training_sees_moved_images_and_is_repeatable():
+    weights = []
+    for augment in (True, True, False):
+        model, data = table_1("resnet")
+        recipe = Recipe(learning_rate=0.05, batch_size=20, epochs=2, augment=augment)
+        weights.append(vectors.flatten(fit(model, data, recipe=recipe, progress=False).params))
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+def test_a_run_keeps_the_running_statistics():
+    model, data = table_1("resnet")
+    run = fit(model, data, recipe=Recipe(learning_rate=0.05, batch_size=20, epochs=2), progress=False)
+    fresh, _ = table_1("resnet")
+    fresh.load_state_dict({**run.params, **run.buffers})
+    with torch.no_grad():
+        assert torch.equal(fresh.eval()(data.test[0]), model(data.test[0]))

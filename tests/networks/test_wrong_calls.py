@@ -11,6 +11,7 @@ from networks import DATA
 from wrong_calls import cases, check, functions_without_wrong_calls
 
 DIGITS = DATA["feedforward"]()
+TABLE = DATA["feedforward-2"]()
 VOCABULARY = "abc"
 RNN = MODELS["rnn"]((5,), 3, hidden=4)
 
@@ -59,6 +60,7 @@ WRONG = {
         ("model=.*: expected a torch.nn.Module", lambda: trained(nn.Linear)),
         ("(?s)data=.*: expected a lossatlas.Dataset; it has no", lambda: trained(data=DIGITS.train)),
         ("recipe={'epochs': 3}: expected a lossatlas.Recipe", lambda: trained(recipe={"epochs": 3})),
+        ("augment=True expects images", lambda: trained(data=TABLE, recipe=Recipe(augment=True))),
         ("seed=1.5", lambda: trained(seed=1.5)),
     ],
     "Recipe": [
@@ -76,6 +78,9 @@ WRONG = {
         ("l1=-1: expected zero or more", lambda: Recipe(l1=-1)),
         ("clip=0", lambda: Recipe(clip=0)),
         ("checkpoint_every=-1", lambda: Recipe(checkpoint_every=-1)),
+        ("schedule='step': expected one of", lambda: Recipe(schedule="step")),
+        ("decay=0.9: expected 1, because the schedule is a cosine", lambda: Recipe(schedule="cosine", decay=0.9)),
+        ("augment=1: expected True or False", lambda: Recipe(augment=1)),
     ],
     "load_pretrained": [
         ("name='resnet50-cifar10': expected one of", lambda: networks.load_pretrained("resnet50-cifar10")),
@@ -106,6 +111,6 @@ def test_a_wrong_call_is_refused_with_a_reason(pattern, call):
 def test_numpy_scalars_are_taken_for_what_they_are():
     given = Recipe(learning_rate=np.float32(0.5), epochs=np.int64(2), momentum=np.float64(0.5), steps=np.int32(3))
     assert given == Recipe(learning_rate=0.5, epochs=2, momentum=0.5, steps=3)
-    assert {type(value) for value in vars(given).values()} <= {str, int, float, type(None)}
+    assert {type(value) for value in vars(given).values()} <= {str, bool, int, float, type(None)}
     one, other = built(depth=np.int64(2), seed=np.int64(1)), built(depth=2, seed=1)
     assert torch.equal(one.layers[0].weight, other.layers[0].weight)

@@ -140,3 +140,34 @@ def test_verdicts_are_published_for_the_findings(study, tmp_path):
     assert publishing.published(tmp_path / "nowhere") == {} and publishing.answers(tmp_path) == {}
     study.publish(verdicts, answer="b is more.")
     assert publishing.answers(tmp_path) == {"test": "b is more."}
+
+
+def test_networks_with_batch_normalization_come_back_with_their_statistics(study):
+    condition = Condition("small", "digits", "resnet", Recipe(epochs=1, steps=3), {"depth": 8, "width": 0.25})
+    images = condition.data.test[0][:20]
+    run = study.train(condition, 0)
+    fresh = la.build_model("resnet", condition.data, seed=5, depth=8, width=0.25)
+    fresh.load_state_dict({**run.params, **run.buffers})
+    with torch.no_grad():
+        assert torch.equal(study.model(condition, 0)(images), fresh.eval()(images))
+    assert set(study.params(condition, 0)) == set(vectors.parameters_of(fresh))
+
+
+def test_keys_of_recipes_from_before_schedules_are_the_same():
+    plain = conditions.run_request(QUICK, 0)["recipe"]
+    assert "schedule" not in plain and "augment" not in plain
+    cosine = Condition("c", "digits", "feedforward", Recipe(schedule="cosine"), {"depth": 2})
+    request = conditions.run_request(cosine, 0)
+    assert request["recipe"]["schedule"] == "cosine"
+    assert conditions.condition_of(request, "c") == (cosine, 0)
+
+
+def test_a_pretrained_network_is_a_condition_with_one_run(study):
+    condition = Condition.from_pretrained("resnet20-cifar10", label="ResNet-20")
+    request = conditions.run_request(condition, 0)
+    assert request["pretrained"] == "resnet20-cifar10" and "recipe" not in request
+    assert conditions.condition_of(request, "ResNet-20") == (condition, 0)
+    with pytest.raises(ValueError, match="seed=1: resnet20-cifar10 has one training run"):
+        study.model(condition, 1)
+    with pytest.raises(ValueError, match="was trained by others"):
+        study.train(condition, 0)

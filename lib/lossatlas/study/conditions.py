@@ -13,9 +13,12 @@ import numpy as np
 from lossatlas._checks import instance_of, one_of, set_fields, whole_number
 from lossatlas.datasets.load import DATASETS, Dataset, load_dataset
 from lossatlas.networks.models import MODELS
+from lossatlas.networks.pretrained import PRETRAINED
 from lossatlas.networks.training import Recipe
 
 TRAINING_VERSION = 1  # raised whenever a change in models or training changes weights; part of every stored key
+
+ADDED = {"schedule": "exponential", "augment": False}  # fields of a recipe that stored keys name only if they differ
 
 DATA_OPTIONS = {"shakespeare": {"sequence_length"}}  # of load_dataset, by dataset
 
@@ -58,6 +61,8 @@ class Condition:
         Options of the model, for example ``{"depth": 4}``.
     data_options
         Options of the dataset, for example ``{"sequence_length": 30}``.
+    pretrained
+        Name of published weights (see :func:`lossatlas.load_pretrained`), which replace the training.
 
     Raises
     ------
@@ -78,6 +83,7 @@ class Condition:
     recipe: Recipe
     options: Mapping = field(default_factory=dict)
     data_options: Mapping = field(default_factory=dict)
+    pretrained: str | None = None
 
     def __post_init__(self) -> None:
         """Check the values and turn them into plain ones."""
@@ -85,6 +91,8 @@ class Condition:
         one_of(self.dataset, "dataset", DATASETS)
         one_of(self.model, "model", MODELS)
         instance_of(self.recipe, "recipe", Recipe, "a lossatlas.Recipe")
+        if self.pretrained is not None:
+            one_of(self.pretrained, "pretrained", PRETRAINED)
         for name in ("options", "data_options"):
             given = getattr(self, name)
             instance_of(given, name, Mapping, "a mapping from an option's name to its value")
@@ -101,6 +109,18 @@ class Condition:
     def __hash__(self) -> int:
         """Return a hash of the label and the request."""
         return hash((self.label, json.dumps(run_request(self, 0), sort_keys=True)))
+
+    @classmethod
+    def from_pretrained(cls, name: str, *, label: str) -> Condition:
+        """Return the condition of a network that others trained; it has one training run, seed 0.
+
+        Examples
+        --------
+        >>> Condition.from_pretrained("resnet20-cifar10", label="ResNet-20").name
+        'resnet-cifar10-depth-20'
+        """
+        one_of(name, "name", PRETRAINED)
+        return cls(label, "cifar10", "resnet", Recipe(), {"depth": PRETRAINED[name]}, pretrained=name)
 
     @property
     def data(self) -> Dataset:
@@ -119,8 +139,15 @@ class Condition:
 def run_request(condition: Condition, seed: int) -> dict:
     """Return the JSON document that names one training run in stored keys."""
     seed = whole_number(seed, "seed", least=0)
-    named = {key: value for key, value in asdict(condition).items() if key != "label"}
+    named = {key: value for key, value in asdict(condition).items() if key not in ("label", "recipe", "pretrained")}
+    named |= {"pretrained": condition.pretrained} if condition.pretrained else {"recipe": _named(condition.recipe)}
     return jsonable({**named, "seed": seed, "training_version": TRAINING_VERSION})
+
+
+def _named(recipe: Recipe) -> dict:
+    """Return the values of a recipe; later additions are left out if they are as if they did not exist."""
+    values = asdict(recipe)
+    return {key: value for key, value in values.items() if key not in ADDED or value != ADDED[key]}
 
 
 def condition_of(run: Mapping, label: str = "") -> tuple[Condition, int]:
@@ -132,7 +159,7 @@ def condition_of(run: Mapping, label: str = "") -> tuple[Condition, int]:
         If another version of this code wrote the request.
     """
     given = {key: value for key, value in run.items() if key not in ("seed", "training_version")}
-    condition = Condition(label, **{**given, "recipe": Recipe(**given["recipe"])})
+    condition = Condition(label, **{**given, "recipe": Recipe(**given.get("recipe", {}))})
     if run_request(condition, run["seed"]) != run:
         raise ValueError(f"trained by version {run.get('training_version')}, this is {TRAINING_VERSION}")
     return replace(condition, label=label or condition.name), run["seed"]

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from torch import nn
 
+from lossatlas import vectors
 from lossatlas._checks import instance_of, one_of, path_like
 from lossatlas._files import in_project
 from lossatlas._progress import bar as progress_bar
@@ -20,6 +21,7 @@ from lossatlas.evaluation.surface import COMPUTING_VERSION, evaluate, pick_devic
 from lossatlas.evidence import Claim, Verdict, judge
 from lossatlas.geometry import Measure
 from lossatlas.networks.models import build_model
+from lossatlas.networks.pretrained import load_pretrained
 from lossatlas.networks.training import Run, fit
 from lossatlas.study.conclusions import Conclusion, check_verdicts
 from lossatlas.study.conditions import Condition, check_labels, jsonable, run_request
@@ -84,13 +86,21 @@ class Study:
         return self._weights_store(seed).path(condition.name, run_request(condition, seed), ".safetensors")
 
     def train(self, condition: Condition, seed: int) -> Run:
-        """Train once more, store the history and the final weights, and return the whole path."""
+        """Train once more, store the history and the final weights, and return the whole path.
+
+        Raises
+        ------
+        ValueError
+            If others trained the network.
+        """
+        if condition.pretrained:
+            raise ValueError(f"condition={condition.label!r}: {condition.pretrained} was trained by others")
         data, request = condition.data, run_request(condition, seed)
         model = build_model(condition.model, data, seed=seed, **condition.options)
         device = pick_device(self.device)
         run = fit(model, data, recipe=condition.recipe, seed=seed, device=device, progress=self.progress)
         history = run.history.assign_attrs(provenance(model, device))
-        self._weights_store(seed).put_tensors(condition.name, request, run.params)
+        self._weights_store(seed).put_tensors(condition.name, request, {**run.buffers, **run.params})
         self.store.result(f"history-{condition.name}", request, lambda: history)
         return run
 
@@ -101,14 +111,20 @@ class Study:
 
     def params(self, condition: Condition, seed: int) -> Params:
         """Return the trained weights."""
-        request = run_request(condition, seed)
-        stored = self._weights_store(seed).tensors(condition.name, request)
-        return self.train(condition, seed).params if stored is None else stored
+        return vectors.parameters_of(self.model(condition, seed))
 
     def model(self, condition: Condition, seed: int) -> nn.Module:
-        """Return the trained network in eval mode."""
+        """Return the trained network in eval mode, with its running statistics."""
+        if condition.pretrained:
+            if seed != 0:
+                raise ValueError(f"seed={seed!r}: {condition.pretrained} has one training run, seed 0")
+            return load_pretrained(condition.pretrained)
+        state = self._weights_store(seed).tensors(condition.name, run_request(condition, seed))
+        if state is None:
+            run = self.train(condition, seed)
+            state = {**run.buffers, **run.params}
         model = build_model(condition.model, condition.data, seed=seed, **condition.options)
-        model.load_state_dict(self.params(condition, seed))
+        model.load_state_dict(state)
         return model.eval()
 
     def surface(self, condition: Condition, seed: int, *, slice: Slice) -> xr.Dataset:
