@@ -234,6 +234,29 @@ SIZES = [
         partial(curvature.spectrum, MODEL, DATA, steps=10_000, device="cpu"),
     ),
 ]
+WORST = [
+    *PROGRESS,
+    ({"radius": 0}, "radius=0: expected a positive number"),
+    ({"radius": "far"}, "radius='far': expected a positive number"),
+    ({"steps": 0}, "steps=0: expected a whole number of at least 1"),
+]
+SHAPED = [
+    *PROGRESS,
+    ({"low": [], "high": []}, "low: no coordinates, and none of high; expected at least one"),
+    ({"low": "ab"}, "low: got str; expected numbers, or rows of two or three"),
+    ({"low": [np.nan]}, "low: .*expected finite numbers"),
+    ({"low": [0.0]}, "low: the origin is among them, where nothing can change"),
+    ({"low": [[1.0]]}, r"low: shape \(1, 1\); expected numbers, or rows of two or three"),
+    ({"low": [1.0], "high": [[1.0, 2.0]]}, "high: 2 coordinates a point, but low has 1"),
+    ({"level": 0}, "level=0: expected a positive number"),
+    ({"steps": 0}, "steps=0: expected a whole number of at least 1"),
+    ({"rate": -1}, "rate=-1: expected a positive number"),
+    ({"start": 0}, "start=0: expected a positive number"),
+]
+STILL = [
+    ("model: no weight of two or more", partial(function, MODEL, DATA, layers=["0.bias"], device="cpu", **options))
+    for function, options in ((curvature.worst_line, {}), (curvature.shaped_subspace, {"low": [1]}))
+]
 TABLE = {
     "loss_hessian": hessian(curvature.loss_hessian, seeds=False, finite=False),
     "eigenpairs": hessian(curvature.eigenpairs, *K, *TOLERANCES, *PROGRESS, progress=False),
@@ -244,6 +267,11 @@ TABLE = {
     ),
     "extremes": hessian(extremes, *EXTREMES, layers=False, coordinates=False, finite=False, progress=False),
     "eigenvalues_along": hessian(along, *PATHS, layers=False, coordinates=False, finite=False, progress=False),
+    "worst_line": hessian(curvature.worst_line, *WORST, coordinates=False, progress=False, steps=2),
+    "shaped_subspace": hessian(
+        curvature.shaped_subspace, *SHAPED, coordinates=False, progress=False, steps=2, low=[1.0]
+    ),
+    "with nothing that moves": STILL,
     "with a number that the model decides": SIZES,
     "share_seen": [(pattern, call) for call, pattern in SHARES],
 }

@@ -194,6 +194,12 @@ CALLS = {
         (directions.normalize_direction, (ONE, None, None), {}, "origin: got NoneType"),
         (directions.normalize_direction, ({"w": torch.ones(2)}, W, None), {}, "direction differs at parameter 'w'"),
     ],
+    "relative_length": [
+        (directions.relative_length, ({}, W), {}, "direction has no parameters"),
+        (directions.relative_length, (ONE, None), {}, "origin: got NoneType"),
+        (directions.relative_length, ({"w": torch.ones(2)}, W), {}, "direction differs at parameter 'w'"),
+        (directions.relative_length, (ONE, {"w": torch.zeros(3, 4)}), {}, "origin: no filter differs from zero"),
+    ],
     "weight_layers": [
         (la.weight_layers, (None,), {}, "model: got NoneType, expected"),
         (la.weight_layers, ({"w": 3},), {}, r"model\['w'\]: got int, expected a tensor"),

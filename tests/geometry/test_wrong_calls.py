@@ -67,6 +67,14 @@ WRONG = {
         ("axes: expected two or more increasing", lambda: geometry.interpolator([np.zeros(2)], np.zeros(2))),
         ("values: .*expected real numbers", lambda: geometry.interpolator([np.arange(2.0)], ["a", "b"])),
     ],
+    "curve_type": [
+        *no_surfaces(geometry.curve_type),
+        ("expected a line over alpha with the origin inside", lambda: geometry.curve_type(SURFACE)),
+        ("with the origin inside", lambda: geometry.curve_type(LINE.sel(alpha=slice(0.5, 1)))),
+        ("no finite value", lambda: geometry.curve_type(LINE * np.nan)),
+        ("depth=0: expected a finite number greater than 0", lambda: geometry.curve_type(LINE, 0)),
+        ("depth=1.5: .*at most 1", lambda: geometry.curve_type(LINE, 1.5)),
+    ],
     "fill_holes": [("values: .*expected real numbers", lambda: geometry.fill_holes(["a", "b"]))],
     "measures": [
         *no_surfaces(geometry.measures),

@@ -9,7 +9,7 @@ from lossatlas.directions.gaussian import (
 from lossatlas.directions.interpolation import line_between, plane_through
 from lossatlas.directions.moving import weight_layers
 from lossatlas.directions.random_walk import random_walk, random_walk_shares
-from lossatlas.directions.scaling import normalize_direction
+from lossatlas.directions.scaling import normalize_direction, relative_length
 from lossatlas.directions.subspaces import Axis, Box, Line, Plane, Subspace, plane_from_directions
 from lossatlas.directions.svd import reconstruction_errors, smallest_errors, svd_by_eigenvectors
 from lossatlas.directions.trajectory import (
@@ -40,6 +40,7 @@ __all__ = [
     "random_walk",
     "random_walk_shares",
     "reconstruction_errors",
+    "relative_length",
     "smallest_errors",
     "svd_by_eigenvectors",
     "weight_layers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -68,3 +69,47 @@ def scaled_to(direction: Params, origin: Params, normalize: str | None) -> Param
         return (d_wide * (size(theta_wide) / (size(d_wide) + EPSILON))).to(d.dtype)
 
     return vectors.combine(scaled, direction, origin)
+
+
+def relative_length(direction: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> float:
+    """Return the length of a direction in filter-normalized steps.
+
+    It is the root mean square, over all filters, of the length of the direction's slice over that of the weights'
+    slice: ``√(mean_f ‖d_f‖² / ‖θ_f‖²)``. Filter-normalized directions have length 1. A direction that is divided by
+    its relative length can be compared with them, and still points where it did.
+
+    Parameters
+    ----------
+    direction, origin : dict of str to Tensor
+        The direction d and the weights θ, of the same names and shapes. Tensors with fewer than two dimensions and
+        filters whose weights are zero count nowhere.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If names or shapes differ, or if every filter is zero.
+
+    Examples
+    --------
+    >>> import torch
+    >>> theta = {"w": torch.tensor([[3.0, 4.0], [0.0, 2.0]])}
+    >>> relative_length({"w": torch.tensor([[5.0, 0.0], [2.0, 0.0]])}, theta)
+    1.0
+    """
+    given, theta = checks.tensors(direction, "direction"), checks.tensors(origin, "origin")
+    vectors.check_same_shape(theta, given, what="direction")
+    ratios = []
+    for name, weights in theta.items():
+        if weights.dim() >= 2 and checks.movable(weights):
+            own, moved = (
+                vectors.filter_norms(t.to(torch.promote_types(t.dtype, torch.float64))).flatten()
+                for t in (weights, given[name])
+            )
+            ratios.append((moved / own)[own > 0])
+    if not ratios or not torch.cat(ratios).numel():
+        raise ValueError("origin: no filter differs from zero, so that no length is relative to it")
+    return math.sqrt(float(torch.cat(ratios).square().mean()))

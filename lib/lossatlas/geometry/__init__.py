@@ -1,6 +1,7 @@
 """What shape a surface has, in numbers."""
 
 from lossatlas.geometry.convexity import nonconvex_share
+from lossatlas.geometry.curve_types import curve_type
 from lossatlas.geometry.grid import DIMENSIONS, Grid, axis_names, grid_values, interpolate, reduce
 from lossatlas.geometry.interpolation import fill_holes, interpolator
 from lossatlas.geometry.radial import rays, steepest_share
@@ -21,6 +22,7 @@ __all__ = [
     "axis_names",
     "barrier",
     "basin_area",
+    "curve_type",
     "fill_holes",
     "grid_values",
     "interpolate",
