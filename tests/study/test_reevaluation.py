@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -314,7 +315,7 @@ def test_weights_must_be_there_for_what_pages_show_and_are_used_where_they_are(t
 def root(study, tmp_path) -> Path:
     """A book of one chapter whose results are those of `study`."""
     (tmp_path / "book").mkdir()
-    (tmp_path / "book" / "tiny.ipynb").touch()
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "book" / "tiny.ipynb")
     (tmp_path / "data").mkdir()
     (tmp_path / "results").rename(tmp_path / "data" / "results")
     return tmp_path
@@ -355,7 +356,7 @@ def test_a_budget_leaves_the_expensive_surfaces_in_part(root, monkeypatch, capsy
 def test_every_chapter_has_its_day(root):
     results = root / "data" / "results"
     for name in ("other", "third", "plain"):
-        (root / "book" / f"{name}.ipynb").touch()
+        nbformat.write(nbformat.v4.new_notebook(), root / "book" / f"{name}.ipynb")
         shutil.copytree(results / "tiny", results / name)
     for path in (results / "plain").glob("surface-*"):
         path.unlink()

@@ -132,6 +132,11 @@ WRONG = {
     ],
     "walk_shares": [("paths: no 'differences'; expected a Dataset", lambda: walk_shares(xr.Dataset()))],
     "variance_held": [("paths: no 'plane'; expected a Dataset", lambda: variance_held(xr.Dataset()))],
+    "eigenvalue_map": [
+        ("slice=3: expected a lossatlas.study.Slice", lambda: package.eigenvalue_map(STUDY, ONE, 0, slice=3)),
+        ("tolerance=2: expected", lambda: package.eigenvalue_map(STUDY, ONE, 0, slice=Slice(), tolerance=2)),
+        ("seed=-1", lambda: package.eigenvalue_map(STUDY, ONE, -1, slice=Slice())),
+    ],
     "answers": [("results=3: expected a path", lambda: package.answers(3))],
     "published": [("results=3: expected a path", lambda: package.published(3))],
     "in_project": [("path=3: expected a path", lambda: package.in_project(3))],

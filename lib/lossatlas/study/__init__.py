@@ -5,6 +5,7 @@ from lossatlas._files import in_project
 from lossatlas._parameters import check_parameters
 from lossatlas.study.conclusions import Conclusion, UnexpectedVerdict
 from lossatlas.study.conditions import Condition
+from lossatlas.study.eigenvalues import eigenvalue_map
 from lossatlas.study.planes import GivenPlane, PathPlane, PlaneBetween, RandomPlane
 from lossatlas.study.publishing import answers, published
 from lossatlas.study.slices import Slice
@@ -25,6 +26,7 @@ __all__ = [
     "answers",
     "chapters",
     "check_parameters",
+    "eigenvalue_map",
     "in_project",
     "published",
 ]

@@ -150,13 +150,15 @@ class _Kept(Study):
 
 @contextlib.contextmanager
 def kept_tensors(study: Study) -> Iterator[Study]:
-    """Yield a study of a copy of the weights that a chapter keeps; it raises Missing for others."""
+    """Yield a study of a copy of the weights that a chapter and those it reads keep; it raises Missing for others."""
 
     def others(_, names: list[str]) -> list[str]:
         return [name for name in names if not name.endswith(".safetensors")]
 
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(study.store.root, Path(folder, study.chapter), ignore=others)
+        for kept in (*study.store.reads, study.store.root):
+            if kept.exists():
+                shutil.copytree(kept, Path(folder, study.chapter), ignore=others, dirs_exist_ok=True)
         yield _Kept(study.chapter, folder, study.device, progress=False)
 
 

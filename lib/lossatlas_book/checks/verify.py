@@ -1,4 +1,4 @@
-"""`make verify`: stored surfaces evaluated again from their weights, and one training a chapter repeated."""
+"""`make verify`: stored surfaces and eigenvalues computed again from their weights, one training a chapter repeated."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import datetime
 import math
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from ..notebooks import chapters
 
 if TYPE_CHECKING:
     from lossatlas.study import Study
+    from lossatlas.study.eigenvalues import StoredMap
     from lossatlas.study.reevaluation import Check, Stored
     from lossatlas.study.retraining import Repeat
 
@@ -32,7 +34,11 @@ def chosen(root: Path, name: str, *, day: datetime.date) -> list[str]:
     They are the one named, all that have stored surfaces if none is named, or for "today" the one whose turn it is.
     """
     results = root / "data" / "results"
-    stored = [chapter for chapter in chapters.chapters(root) if any((results / chapter).glob("surface-*.nc"))]
+    stored = [
+        chapter
+        for chapter in chapters.chapters(root)
+        if any((results / chapter).glob("surface-*.nc")) or any((results / chapter).glob("eigenvalues-*.nc"))
+    ]
     if name in ("", "today") and not stored:
         raise Failure(f"there is nothing to verify: no chapter has surfaces in {results}")
     if name == "today":
@@ -57,14 +63,18 @@ def verify(root: Path, name: str, *, day: datetime.date, full: bool = False) -> 
 def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
     """Verify one chapter; returns what is wrong."""
     from lossatlas.study import Study
+    from lossatlas.study.eigenvalues import stored_maps
     from lossatlas.study.reevaluation import AGREES, kept_tensors, stored_surfaces, to_verify
 
-    study = Study(name, results=root / "data" / "results", progress=False)
+    study = Study(name, results=root / "data" / "results", progress=False, reads=_reads(root, name))
     with step("verify", name) as current, kept_tensors(study) as kept:
         found, left_out = stored_surfaces(study)
         shown = to_verify(kept, found)
         checks = _surfaces(kept, shown, current=current, budget=math.inf if full else SURFACE_SECONDS, seed=seed)
-        current.result = f"{len(checks)} surfaces"
+        maps, maps_left_out = stored_maps(study)
+        checks += _eigenvalues(kept, maps, current=current, seed=seed)
+        left_out |= maps_left_out
+        current.result = f"{len(shown)} surfaces" + (f", {len(maps)} maps of eigenvalues" if maps else "")
     for line in _surface_lines(checks):
         print(line)
     if others := len(found) - len(shown):
@@ -72,6 +82,29 @@ def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
     wrong = [f"{file} {reason}" for file, reason in left_out.items()]
     wrong += [f"{check.name}: {check.verdict}" for check in checks if check.verdict != AGREES]
     return wrong + _training(study, found, limit=math.inf if full else TRAINING_SECONDS)
+
+
+def _reads(root: Path, name: str) -> tuple[str, ...]:
+    """Return the chapters whose weights a chapter reads."""
+    patterns = chapters.about(chapters.find(root, name)).get("reads", [])
+    folders = [folder.name for folder in sorted((root / "data" / "results").glob("*")) if folder.is_dir()]
+    return tuple(f for f in folders if f != name and any(fnmatch(f, p.partition("/")[0]) for p in patterns))
+
+
+def _eigenvalues(kept: Study, maps: Sequence[StoredMap], *, current: Step, seed: int) -> list[Check]:
+    """Check maps of eigenvalues at a few points each, of the networks whose weights are kept."""
+    from lossatlas._progress import Remaining
+    from lossatlas.study.eigenvalues import CHECKED, check_map
+
+    shown = [one for one in maps if one.condition.pretrained or kept.weights_path(one.condition, one.seed).exists()]
+    left = Remaining({one.path.stem: CHECKED * one.found.attrs["seconds"] / one.found.loss.size for one in shown})
+    checks = []
+    for number, one in enumerate(shown, 1):
+        left.begin(one.path.stem)
+        words = f"eigenvalues {number} of {len(shown)}"
+        with kept_current(current, lambda words=words: ", ".join(filter(None, [words, about_left(left.seconds())]))):
+            checks.append(check_map(kept, one, seed=seed))
+    return checks
 
 
 def planned(seconds: Sequence[float], budget: float) -> list[float]:
