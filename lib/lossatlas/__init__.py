@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lossatlas.directions import (
         Axis,
         Box,
+        Curve,
         Line,
         Plane,
         Subspace,
@@ -40,6 +41,7 @@ _HOMES = {
     "directions": (
         "Axis",
         "Box",
+        "Curve",
         "Line",
         "Plane",
         "Subspace",
@@ -64,6 +66,7 @@ __all__ = [
     "PRETRAINED",
     "Axis",
     "Box",
+    "Curve",
     "Dataset",
     "DatasetUnavailable",
     "Line",

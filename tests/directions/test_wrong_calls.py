@@ -151,7 +151,11 @@ MATRICES = [
     (np.array([[np.nan, 1.0]]), "matrix: shape"),
 ]
 CALLS = {
-    "Axis": [(Axis, (3,), {}, "name=3: expected text"), (Axis, ("alpha", None), {}, "units=None: expected text")],
+    "Axis": [
+        (Axis, (3,), {}, "name=3: expected text"),
+        (Axis, ("alpha", None), {}, "units=None: expected text"),
+        (Axis, ("t", "x", (1, 0)), {}, r"bounds=\(1, 0\): expected two"),
+    ],
     "Subspace": [
         (Subspace, (W, (), ()), {}, "directions: none given"),
         (Subspace, (W, (ONE,), ()), {}, r"axes=\(\): expected one Axis a coordinate"),
@@ -173,6 +177,16 @@ CALLS = {
         (Box, (W, [ONE, ONE]), {}, r"directions: got 2 in a list, expected three"),
         (Box, (W, ONE), {}, "directions: got dict, expected three"),
         *given(W, make=lambda origin, last: Box(origin, [*PLANE.directions, last])),
+    ],
+    "Curve": [
+        (la.Curve, (None,), {}, "points: got NoneType, expected two or more networks"),
+        (la.Curve, ([W],), {}, "points: got 1 in a list, expected two or more"),
+        (la.Curve, ([W, ONE], "spline"), {}, r"kind='spline': expected one of \('bezier', 'polygon'\)"),
+        (la.Curve, ([W, NAN, ONE],), {}, r"points\[1\]: 'w' has values that are not finite"),
+        (la.Curve, ([W, ONE, W],), {}, r"points\[2\] has the weights of the first network"),
+        (la.Curve, ([MODEL, OTHER],), {}, r"points\[1\] differs at parameter 'weight'"),
+        (la.Curve, ([W, ONE], "bezier", "made"), {}, "description: got str"),
+        (la.Curve([W, ONE]).derivative, ("half",), {}, "t: got list, expected a sequence of numbers"),
     ],
     "random_line": drawn(la.random_line),
     "random_plane": drawn(la.random_plane),

@@ -54,6 +54,30 @@ def test_other_statistics_agree_with_the_plain_loop(mode):
     assert model.norm.running_mean is not None and model.norm.momentum == 0.1
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["regrouped", "the plain loop"])
+def test_statistics_can_be_estimated_from_other_data(alone):
+    """The user's own way: estimate with PyTorch's `update_bn` on training data, then evaluate on test data."""
+    model = odd_net().double()
+    train, test = odd_batches((20, 30, 10)), odd_batches((25,))[0]
+    plane = la.random_plane(model, seed=1, include_biases=True)
+    loss = (lambda outputs, targets: nn.functional.cross_entropy(outputs, targets) * 1.0) if alone else "cross_entropy"
+    options = {"alphas": GRID, "batch_norm": "recalibrate", "loss": loss, "progress": False}
+    found = la.evaluate(model, plane, test, statistics=train, **options)
+    expected = []
+    for alpha in GRID:
+        for beta in GRID:
+            there = copy.deepcopy(model)
+            there.load_state_dict(plane.at(alpha, beta), strict=False)
+            there.drop.p = 0.0
+            torch.optim.swa_utils.update_bn([x for x, _ in train], there)
+            there.eval()
+            with torch.no_grad():
+                expected.append(nn.functional.cross_entropy(there(test[0]), test[1]).item())
+    np.testing.assert_allclose(found.loss.values.ravel(), expected, rtol=1e-10)
+    own = la.evaluate(model, plane, test, **options)
+    assert float(abs(found.loss - own.loss).max()) > 1e-3, "the data make a difference"
+
+
 def test_batches_stay_whole_whatever_way_is_chosen(monkeypatch):
     """Long enough that several points share a pass, with batches that a regrouping would mix."""
     from lossatlas.evaluation import choosing
@@ -72,6 +96,10 @@ def test_what_batch_norm_cannot_take():
     plane, data = la.random_plane(model), (inputs.float(), targets)
     with pytest.raises(ValueError, match=r"batch_norm='frozen': expected one of \('running', 'batch', 'recalibrate'\)"):
         la.evaluate(model, plane, data, batch_norm="frozen")
+    with pytest.raises(ValueError, match="statistics: given with batch_norm='running', expected only with 'recalib"):
+        la.evaluate(model, plane, data, statistics=data)
+    with pytest.raises(ValueError, match="statistics: got int; expected"):
+        la.evaluate(model, plane, data, batch_norm="recalibrate", statistics=3)
     plain = nn.Linear(6, 3)
     for mode in ("batch", "recalibrate"):
         with pytest.raises(ValueError, match=f"batch_norm='{mode}': Linear has no batch-norm layer"):

@@ -1,5 +1,6 @@
 """Where to look: subspaces of weight space and the directions that span them."""
 
+from lossatlas.directions.curves import Curve
 from lossatlas.directions.gaussian import (
     random_box,
     random_direction,
@@ -22,6 +23,7 @@ from lossatlas.directions.trajectory import (
 __all__ = [
     "Axis",
     "Box",
+    "Curve",
     "Line",
     "Plane",
     "Subspace",

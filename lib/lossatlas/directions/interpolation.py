@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from lossatlas import vectors
@@ -11,8 +13,11 @@ from lossatlas.directions.subspaces import Line, Plane
 from lossatlas.vectors import Params, Point
 
 
-def _through(networks: list[Network], whats: list[str]) -> tuple[Params, list[Params], Params, list[Params]]:
+def through(
+    points: Sequence[Point], whats: list[str], *, model: nn.Module | None = None
+) -> tuple[Params, list[Params], Params, list[Params]]:
     """Return the first network's parameters and the steps to the others, and the same of their buffers."""
+    networks = read_all(points, whats, model=model)
     for network, what in zip(networks, whats, strict=True):
         checks.check_finite(network.parameters, what)
     first, *others = networks
@@ -78,7 +83,7 @@ def line_between(a: Point, b: Point, *, model: nn.Module | None = None) -> Line:
     tensor([0.2500, 0.2500])
     """
     whats = ["model a", "model b"]
-    origin, (delta,), buffers, moves = _through(read_all([a, b], whats, model=model), whats)
+    origin, (delta,), buffers, moves = through([a, b], whats, model=model)
     return Line(origin, delta, {"kind": "line between two points"}, buffers=buffers, buffer_directions=moves)
 
 
@@ -116,7 +121,7 @@ def plane_through(a: Point, b: Point, c: Point, *, model: nn.Module | None = Non
     tensor([1., 2.])
     """
     whats = ["model a", "model b", "model c"]
-    origin, (delta, eta), buffers, moves = _through(read_all([a, b, c], whats, model=model), whats)
+    origin, (delta, eta), buffers, moves = through([a, b, c], whats, model=model)
     if abs(vectors.cosine(delta, eta)) > 1 - 1e-12:
         raise ValueError("model c lies on the line through models a and b: they span no plane")
     description = {"kind": "plane through three points"}

@@ -36,6 +36,8 @@ class Axis:
         The dimension of the surfaces that are evaluated, such as ``"alpha"``.
     units : str
         What the coordinate counts in.
+    bounds : (float, float)
+        The range that :func:`lossatlas.evaluate` covers by default.
 
     Examples
     --------
@@ -45,12 +47,16 @@ class Axis:
 
     name: str
     units: str = STEP
+    bounds: tuple[float, float] = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a name or units that are not text."""
+        """Raise ValueError for a name or units that are not text, and for bounds that hold no range."""
         for role in ("name", "units"):
             if not isinstance(getattr(self, role), str) or not getattr(self, role):
                 raise ValueError(f"{role}={getattr(self, role)!r}: expected text")
+        low, high = checks.numbers(self.bounds, "bounds") if len(self.bounds) == 2 else (0.0, 0.0)
+        if not low < high:
+            raise ValueError(f"bounds={self.bounds!r}: expected two increasing numbers")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -54,7 +54,7 @@ def check_grid(values: Sequence[float] | None, name: str, *, least: int = 2) -> 
 
 
 def make_grid(plane: Subspace, given: Mapping[str, Sequence[float] | None]) -> dict[str, np.ndarray]:
-    """Return the checked coordinates by dimension, by default 51 from -1 to 1, then those of the first axis.
+    """Return the checked coordinates by dimension, by default 51 within the axis' bounds, then those of the first axis.
 
     Raises
     ------
@@ -66,10 +66,10 @@ def make_grid(plane: Subspace, given: Mapping[str, Sequence[float] | None]) -> d
         if values is not None and name not in names:
             raise ValueError(f"{name}s: given for a {type(plane).__name__}, whose axes are {', '.join(names)}")
     grid: dict[str, np.ndarray] = {}
-    for name in names:
+    for name, axis in zip(names, plane.axes, strict=True):
         values = given.get(name)
         if values is None:
-            values = next(iter(grid.values()), np.linspace(-1, 1, 51)).tolist()
+            values = next(iter(grid.values()), np.linspace(*axis.bounds, 51)).tolist()
         grid[name] = check_grid(values, f"{name}s")
     return grid
 
@@ -78,7 +78,7 @@ def check_plane(plane) -> None:
     """Raise ValueError unless this is a subspace with tensors for its origin and directions."""
     if not isinstance(plane, Subspace):
         got = f"the class {plane.__name__}" if isinstance(plane, type) else type(plane).__name__
-        raise ValueError(f"plane: got {got}, expected a Plane or a Line (see random_plane) or a Box")
+        raise ValueError(f"plane: got {got}, expected a Plane or a Line (see random_plane), a Box or a Curve")
 
 
 def check_memory(memory) -> int | None:

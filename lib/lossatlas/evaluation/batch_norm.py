@@ -26,14 +26,16 @@ def layers_with_statistics(model: nn.Module) -> list[_BatchNorm]:
     return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
 
 
-def check_batch_norm(model: nn.Module, batch_norm: str) -> None:
-    """Raise ValueError for an unknown choice, or one that this model has no layer for."""
+def check_batch_norm(model: nn.Module, batch_norm: str, statistics: object = None) -> None:
+    """Raise ValueError for an unknown choice, or one that this model has no layer or no use for."""
     if batch_norm not in BATCH_NORM:
         raise ValueError(f"batch_norm={batch_norm!r}: expected one of {BATCH_NORM}")
     if batch_norm != "running" and not layers_with_statistics(model):
         raise ValueError(
             f"batch_norm={batch_norm!r}: {type(model).__name__} has no batch-norm layer with running statistics"
         )
+    if statistics is not None and batch_norm != "recalibrate":
+        raise ValueError(f"statistics: given with batch_norm={batch_norm!r}, expected only with 'recalibrate'")
 
 
 def points_below_zero(plane: Subspace, coefficients: np.ndarray) -> int:

@@ -196,13 +196,15 @@ def _is_one_batch(data) -> bool:
     return isinstance(targets, Tensor) or per_image
 
 
-def read(data) -> Iterator[Batch]:
+def read(data, name: str = "data") -> Iterator[Batch]:
     """Yield the batches of ``data``, detached and without those that are empty.
 
     Parameters
     ----------
     data : tuple, mapping or iterable
         One batch, or an iterable of batches: ``(inputs, targets)``, ``(inputs,)`` or a mapping (no targets).
+    name : str
+        What messages call it.
 
     Raises
     ------
@@ -215,13 +217,13 @@ def read(data) -> Iterator[Batch]:
     [(torch.Size([4, 2]), None)]
     """
     if not isinstance(data, Iterable) or isinstance(data, Tensor | str):
-        raise ValueError(f"data: got {_kind(data)}; {EXPECTED}")
+        raise ValueError(f"{name}: got {_kind(data)}; {EXPECTED}")
     seen = 0
     for given in [data] if _is_one_batch(data) else data:
         batch = _as_batch(given)
         if batch is None:
             alone = isinstance(data, tuple) and not isinstance(given, tuple | list)
-            raise ValueError(f"data: got {_kind(data if alone else given)}; {EXPECTED}")
+            raise ValueError(f"{name}: got {_kind(data if alone else given)}; {EXPECTED}")
         inputs, targets = batch
         if isinstance(inputs, Tensor) and isinstance(targets, Tensor) and inputs.dim() and targets.dim():
             _check_lengths(inputs, targets)
@@ -230,7 +232,7 @@ def read(data) -> Iterator[Batch]:
         seen += 1
         yield map_tensors(_plain, batch)
     if not seen:
-        raise ValueError("data: empty; at least one sample is needed")
+        raise ValueError(f"{name}: empty; at least one sample is needed")
 
 
 def _check_lengths(inputs: Tensor, targets: Tensor) -> None:

@@ -55,6 +55,7 @@ class PlainLoop:
     quantities: tuple[Quantity, ...]
     random: RandomState | None = None
     recalibrate: bool = False
+    statistics: Sequence[Batch] | None = None  # what it estimates from; the data evaluated by default
     input_gradients: bool = False
     gradient_norm: bool = False
     combine: str = "mean"
@@ -157,7 +158,7 @@ class PlainLoop:
             self.write(coefficient)
             if self.recalibrate:
                 with torch.no_grad(), estimating(layers_with_statistics(self.model)):
-                    for batch in data:
+                    for batch in self.statistics or data:
                         self.call(batches.move(batch, device))
             columns.append(self._over(data, total, device, advance))
         return torch.stack(columns, dim=1)
@@ -234,4 +235,5 @@ def cast(loop: PlainLoop, dtype: torch.dtype) -> PlainLoop:
     module_state.put_back(loop.attributes)
     model = loop.model.to(dtype)
     held = module_state.attributes(model)
-    return replace(loop, model=model, origin=origin, still=still, directions=tuple(directions), attributes=held)
+    loop = replace(loop, model=model, origin=origin, still=still, directions=tuple(directions), attributes=held)
+    return loop if loop.statistics is None else replace(loop, statistics=batches.map_tensors(to, loop.statistics))

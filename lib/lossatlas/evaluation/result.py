@@ -70,6 +70,11 @@ def request_of(
             "grid": identity.describe(spans, [torch.as_tensor(values) for values in grid.values()]),
             "precision": f"{work.sweep.half or preparation.common_type(work.sweep.origin)}",
             **{name: identity.describe_function(function) for name, function in functions.items()},
+            **(
+                {"statistics": identity.describe("", [batches.tensors_in(batch) for batch in work.estimated_from])}
+                if work.estimated_from
+                else {}
+            ),
             "data": identity.describe(f"{work.samples} samples", [batches.tensors_in(block) for block in work.blocks]),
             **options,
         },

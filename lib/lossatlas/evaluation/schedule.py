@@ -64,13 +64,21 @@ class Work:
         How many bytes a pass may allocate, if that is bounded.
     plain
         The plain loop, if it evaluates everything in place of any other strategy.
+    statistics
+        Batches that running statistics are estimated from; those of `blocks` by default.
     """
 
     sweep: Sweep
     blocks: Sequence[Batch]
     batch_norm: str = "running"
     memory: int | None = None
-    plain: PlainLoop | None = None  # evaluates everything, in place of any other strategy
+    plain: PlainLoop | None = None
+    statistics: Sequence[Batch] | None = None
+
+    @property
+    def estimated_from(self) -> Sequence[Batch] | None:
+        """The batches that running statistics are estimated from, unless they are the data."""
+        return self.plain.statistics if self.plain is not None else self.statistics
 
     @property
     def samples(self) -> int:
@@ -106,7 +114,8 @@ class Work:
         origin, *directions = map_tensors(Tensor.clone, [self.sweep.origin, *self.sweep.directions])
         sweep = replace(self.sweep, origin=origin, directions=tuple(directions))
         plain = self.plain and replace(self.plain, origin=origin, directions=tuple(directions))
-        return replace(self, sweep=sweep, plain=plain, blocks=map_tensors(Tensor.clone, list(self.blocks)))
+        blocks, statistics = map_tensors(Tensor.clone, [list(self.blocks), self.statistics])
+        return replace(self, sweep=sweep, plain=plain, blocks=blocks, statistics=statistics)
 
     def holding(self, blocks: Sequence[Batch]) -> Work:
         """Return the work with these data."""
@@ -209,7 +218,7 @@ def sums(
         assert isinstance(runner, Runner)
         found = []
         for point in coefficients.split(1):
-            recalibrate(runner, work.blocks, point)
+            recalibrate(runner, work.statistics or work.blocks, point)
             found.append(over_data(work, runner, point, advance))
         return torch.cat(found, dim=1)
 

@@ -51,8 +51,10 @@ def evaluate(
     alphas: Sequence[float] | None = None,
     betas: Sequence[float] | None = None,
     gammas: Sequence[float] | None = None,
+    ts: Sequence[float] | None = None,
     predict: Callable[[nn.Module, Any], Any] | None = None,
     batch_norm: str = "running",
+    statistics: Any = None,
     method: str = "grid",
     precision: str | None = None,
     device: str | torch.device = "auto",
@@ -75,8 +77,8 @@ def evaluate(
     model : Module
         Any module. It gives the architecture and the buffers, and is left exactly as it was.
     plane : Subspace
-        A :class:`Line`, :class:`Plane`, :class:`Box` or other subspace. It gives the weights, and the buffers that
-        travel with them.
+        A :class:`Line`, :class:`Plane`, :class:`Box`, :class:`Curve` or other subspace. It gives the weights, and the
+        buffers that travel with them.
     data : batch or iterable of batches
         One batch ``(inputs, targets)``, or an iterable of batches (a DataLoader too), gone through once and held in
         memory. Inputs and targets are tensors or any nesting of mappings, lists and tuples that hold tensors.
@@ -96,6 +98,8 @@ def evaluate(
     alphas, betas, gammas : sequence of float
         Increasing coordinates along each axis of ``plane``; ``alphas`` are 51 from -1 to 1 by default, the others
         as ``alphas``.
+    ts : sequence of float, optional
+        Increasing positions along a :class:`Curve`; 51 from 0 to 1 by default.
     predict : callable, optional
         ``(model, inputs) -> outputs``, for a model that takes several inputs or returns more than one tensor; by
         default ``model(inputs)``.
@@ -104,6 +108,8 @@ def evaluate(
         travel with it, else those of ``model``. ``"batch"``: the statistics of each batch, exactly the batches that
         ``data`` gives. ``"recalibrate"``: estimated anew at every point by one pass over those batches, all with the
         same weight, with nothing else in training mode; then the loss is evaluated with them.
+    statistics : batch or iterable of batches, optional
+        Data that ``"recalibrate"`` estimates the statistics from instead, such as training data if ``data`` are not.
     method : {"grid", "adaptive"}
         ``"grid"`` evaluates every point, ``"adaptive"`` as few as the surface's smoothness allows (most often a
         tenth), and interpolates the others to within 1 % of its range.
@@ -174,14 +180,15 @@ def evaluate(
     arguments.check_client(client)
     progress = flag(progress, "progress")
     description = arguments.plain_values(plane.description)
-    grid = arguments.make_grid(plane, {"alpha": alphas, "beta": betas, "gamma": gammas})
-    check_batch_norm(model, batch_norm)
+    grid = arguments.make_grid(plane, {"alpha": alphas, "beta": betas, "gamma": gammas, "t": ts})
+    check_batch_norm(model, batch_norm, statistics)
     place = pick_device("cpu" if client is not None else device)
     own = preparation.common_type(plane.origin)
     dtype, half = arithmetic(precision, own, place)
     coordinates = np.stack(np.meshgrid(*grid.values(), indexing="ij"), axis=-1).reshape(-1, len(grid))
     coordinates = np.concatenate([coordinates, np.zeros((1, len(grid)))])  # θ* itself, last
     coefficients = plane.coefficients(coordinates)
+    tried = coefficients[np.abs(coefficients).sum(axis=1).argmax()] / 3  # the origin alone would not tell
 
     functions = {"loss": loss, "predict": predict, **{f"metric {name}": metric for name, metric in further.items()}}
     options = {"batch_norm": batch_norm, "method": method, "combine": combine, "gradient_norm": gradient_norm}
@@ -193,23 +200,25 @@ def evaluate(
             generators = owned_generators(model, network, predict, loss, *further.values())
             random = stack.enter_context(same_random_state(*generators))
             given = list(batches.read(data))
+            estimated_from = None if statistics is None else list(batches.read(statistics, "statistics"))
             quantities = make_quantities(loss, further, given, combine=combine)
 
             def moving(network: nn.Module, reasons: tuple[str, ...] = ()) -> PlainLoop:
                 loop = preparation.make_loop(network, plane, quantities, predict=predict, batch_norm=batch_norm)
-                return replace(loop, half=half, gradient_norm=gradient_norm, combine=combine, reasons=reasons)
+                loop = replace(loop, half=half, gradient_norm=gradient_norm, combine=combine, reasons=reasons)
+                return replace(loop, statistics=estimated_from)
 
             loop = moving(network)
             loop = replace(loop, reasons=preparation.structural_reasons(loop, is_copy))
             theirs = any(callable(function) and not per_sample(function) for function in functions.values())
-            if is_copy and theirs and original.is_used(loop, model, moving, given, coefficients[0] / 3, random):
+            if is_copy and theirs and original.is_used(loop, model, moving, given, tried, random):
                 if client is not None:
                     raise ValueError(f"client: {original.REASON}, of which a worker has a copy; leave client= out")
                 loop = moving(stack.enter_context(module_state.borrowed(model)), (original.REASON,))
             if dtype != own:
                 loop, given = plain_loop.cast(loop, dtype), [batches.cast(batch, dtype) for batch in given]
             loop = loop.on(place)
-            work = _prepared(loop, given, coefficients, batch_norm, memory, random, loss)
+            work = _prepared(loop, given, tried, batch_norm, memory, random, loss)
             points = torch.tensor(coefficients, dtype=torch.promote_types(dtype, torch.float32), device=place)
             if resume is not None:
                 request = result.request_of(model, plane, grid, functions, options, work, points)
@@ -247,7 +256,7 @@ def evaluate(
 def _prepared(
     loop: PlainLoop,
     given: list[Batch],
-    coefficients: np.ndarray,
+    tried: np.ndarray,
     batch_norm: str,
     memory: int | None,
     random: RandomState,
@@ -259,10 +268,9 @@ def _prepared(
         kept = dict(loop.model.named_buffers())
         loop = replace(loop, still={name: tensor for name, tensor in loop.still.items() if name in kept})
     preparation.check_named_targets(loss, loop, given)
-    tried = [[0.0] * coefficients.shape[1], (coefficients[0] / 3).tolist()]
-    loop = examine(loop, given, tried, random, whole=batch_norm != "running")
+    loop = examine(loop, given, [[0.0] * len(tried), tried.tolist()], random, whole=batch_norm != "running")
     if batch_norm != "running":
-        check_batches(loop, given)
+        check_batches(loop, loop.statistics or given)
     sweep = Sweep(loop.model, loop.origin, loop.directions, loop.quantities, loop.half)
     if loop.regrouped:
         given = list(batches.blocks(_consumed(given), GRADIENT_SAMPLES))
@@ -270,7 +278,7 @@ def _prepared(
         return Work(sweep, given, batch_norm, memory, plain=loop)
     if batch_norm == "running":
         given = list(batches.blocks(_consumed(given)))
-    return Work(sweep, given, batch_norm, memory)
+    return Work(sweep, given, batch_norm, memory, statistics=loop.statistics)
 
 
 def _consumed(given: list[Batch]) -> Iterator[Batch]:
