@@ -322,6 +322,17 @@ def test_a_profile_is_the_line_and_a_gap_where_it_is_not_finite():
     assert ax.get_ylabel() == "mean squared error" and "lowest 0 at α = 0" in figure.alt
 
 
+def test_panels_of_profiles_have_their_lines_and_one_scale_unless_told_otherwise():
+    low, high = line_of(), line_of() * 100
+    lines = {"low": low, "both": {"a": low, "b": [high, high]}, "last": high}
+    figure = figures.profile_panels(lines, columns=2)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == list(lines)
+    assert [len(ax.get_lines()) - 1 for ax in figure.axes] == [1, 2, 1]  # and the line at the origin
+    assert np.array_equal(figure.axes[2].get_lines()[0].get_ydata(), high.loss)
+    assert len({ax.get_ylim() for ax in figure.axes}) == 1
+    assert len({ax.get_ylim() for ax in figures.profile_panels(lines, share_scale=False).axes}) > 1
+
+
 def test_a_profile_over_seeds_has_the_t_interval_as_its_band():
     seeds = [line_of(lambda a, s=s: a**2 + s) for s in (0, 1, 3)]
     ax = figures.profile({"all": seeds}).axes[0]
@@ -524,6 +535,7 @@ ALL = {
     "path": lambda: figures.path_over_contours(surface_of(), path_of()),
     "panels": lambda: figures.panels({"a": surface_of(), "b": surface_of()}),
     "profile": lambda: figures.profile({"a": line_of()}),
+    "profile_panels": lambda: figures.profile_panels({"a": line_of()}),
     "loss_curves": lambda: figures.loss_curves({"a": history(1)}),
     "dots": lambda: figures.dots([{"condition": "a", "m": 1.0}], "m"),
     "histograms": lambda: figures.histograms(

@@ -57,6 +57,14 @@ CALLS = {  # by function: how it is called rightly, and what must be refused: th
             "variable": ("accuracy", 3),
         },
     ),
+    "profile_panels": (
+        lambda lines={"a": LINE}, **options: figures.profile_panels(lines, **options),
+        {
+            "lines": (None, 3, [LINE], LINE, {}, {"a": LINE.loss}, {"a": 3}, {"a": SURFACE}),
+            "columns": (0, "a", 1.5),
+            "variable": ("accuracy", 3),
+        },
+    ),
     "loss_curves": (
         lambda history={"a": RUN}, **options: figures.loss_curves(history, **options),
         {
@@ -134,6 +142,7 @@ SAID_AS = {  # what the error may name instead of the argument
     ("scatter", "y"): "records",
     ("seeds_table", "measures"): "records",
     ("profile", "variable"): "surface",
+    ("profile_panels", "variable"): "surface",
 }
 WRONG = [
     pytest.param(function, name, value, id=f"{function}-{name}-{type(value).__name__}-{i}")

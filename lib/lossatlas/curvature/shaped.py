@@ -105,7 +105,9 @@ def shaped_subspace(
     rest: dict[str, Any] = {"units": UNITS, "buffers": vectors.copy_of(network.buffers)}
     if len(directions) == 3:
         return Box(origin, directions, description, **rest)
-    return (Line if len(directions) == 1 else Plane)(origin, *directions, description, **rest)
+    if len(directions) == 2:
+        return Plane(origin, directions[0], directions[1], description, **rest)
+    return Line(origin, directions[0], description, **rest)
 
 
 def _coordinates(low: Sequence, high: Sequence) -> tuple[np.ndarray, int]:

@@ -5,6 +5,7 @@ from lossatlas.figures.alt_text import describe
 from lossatlas.figures.curves import histograms, loss_curves, profile
 from lossatlas.figures.dependence import against
 from lossatlas.figures.measures import dots, scatter
+from lossatlas.figures.multiples import profile_panels
 from lossatlas.figures.prose import Quantity, amount, percent, say
 from lossatlas.figures.provenance import provenance_table
 from lossatlas.figures.surfaces import contour, panels, path_over_contours
@@ -33,6 +34,7 @@ __all__ = [
     "path_panels",
     "percent",
     "profile",
+    "profile_panels",
     "provenance_table",
     "say",
     "scatter",
