@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given, settings
+from scipy import ndimage
 
 from lossatlas import geometry
 from shapes import bowl, double_well, grids, surface_from, surface_of
@@ -150,3 +151,91 @@ def test_components_agree_with_flood_fill_and_with_births_minus_deaths(values):
         assert geometry.sublevel_components(surface, levels).components.values.tolist() == slow
         default = geometry.sublevel_components(surface, 5)
         assert default.share.values[-1] == np.isfinite(values).mean()
+
+
+@settings(deadline=None, max_examples=60)
+@given(grids)
+def test_counts_at_every_level_are_those_of_flood_fill_at_and_between_the_values(values):
+    finite = np.unique(values[np.isfinite(values)])
+    if not finite.size:
+        return
+    exact = geometry.sublevel_components(surface_from(values), None)
+    for level in np.sort(np.append(finite, finite + 0.5)):
+        at = np.searchsorted(exact.level, level, side="right") - 1
+        assert exact.components[at] == flood_fill_count(np.isfinite(values) & (values <= level))
+
+
+# Loops and cavities
+
+
+def betti_numbers(inside):
+    """Components, loops and cavities of a union of closed cubes, from labels and the Euler characteristic."""
+    axes, padded = inside.ndim, np.pad(inside, 1)
+    cells = 0  # alternating count of the faces, edges and corners that belong to some cube
+    for kind in np.ndindex(*[2] * axes):  # 1: the face extends along this axis; 0: it lies between two cubes
+        touched = padded
+        for axis, extends in enumerate(kind):
+            if not extends:
+                low = np.take(touched, range(touched.shape[axis] - 1), axis)
+                touched = low | np.take(touched, range(1, touched.shape[axis]), axis)
+        cells += (-1) ** sum(kind) * int(touched.sum())
+    components = ndimage.label(inside, np.ones((3,) * axes))[1]
+    enclosed = ndimage.label(~padded)[1] - 1  # pieces of the rest, joined through faces, but for the outside
+    return [components, enclosed] if axes == 2 else [components, components + enclosed - cells, enclosed]
+
+
+@pytest.mark.parametrize("shape", [(6, 7), (4, 5, 6)])
+@pytest.mark.parametrize("seed", range(4))
+def test_features_alive_at_a_level_are_as_many_as_the_betti_numbers(shape, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 12, shape).astype(float)
+    values[rng.random(shape) < 0.1] = np.nan
+    surface = volume_from(values)
+    found = [geometry.persistence(surface, dimension=dimension) for dimension in range(len(shape))]
+    for level in range(-1, 13):
+        alive = [int((each.birth <= level).sum() - (each.death <= level).sum()) for each in found]
+        assert alive == betti_numbers(values <= level), level
+
+
+def volume_from(values):
+    dims = ("alpha", "beta", "gamma")[: values.ndim]
+    axes = {name: np.arange(float(size)) for name, size in zip(dims, values.shape, strict=True)}
+    return xr.Dataset({"loss": (dims, values)}, axes)
+
+
+def test_a_ring_is_a_loop_from_its_highest_point_to_the_summit_inside_it():
+    surface = surface_of(lambda a, b: (a**2 + b**2 - 0.36) ** 2 + 0.1 * a)
+    found = geometry.persistence(surface, dimension=1)
+    inside = surface.loss.where(np.hypot(surface.alpha, surface.beta) < 0.4)
+    assert found.death[0] == inside.max()
+    assert found.persistence[0] > 5 * found.persistence.values[1:].max(initial=0)
+    assert inside.sel(alpha=found.death_alpha[0], beta=found.death_beta[0]) == inside.max()
+    assert found.birth[0] == pytest.approx(0.06, abs=0.005)  # at α = 0.6, where the ring is highest
+    assert found.alpha[0] == pytest.approx(0.6, abs=0.06) and found.beta[0] == pytest.approx(0, abs=0.06)
+
+
+def test_a_volume_with_a_hollow_has_a_cavity_and_a_point_without_a_value_never_fills_it():
+    values = np.ones((5, 5, 5))
+    values[1:4, 1:4, 1:4] = 0
+    values[2, 2, 2] = 7.5
+    found = geometry.persistence(volume_from(values), dimension=2)
+    assert (found.birth.item(), found.death.item(), found.death_gamma.item()) == (0.0, 7.5, 2.0)
+    assert geometry.persistence(volume_from(values), dimension=1).sizes["component"] == 0
+    values[2, 2, 2] = np.nan
+    open_end = geometry.persistence(volume_from(values), dimension=2)
+    assert np.isinf(open_end.death.item()) and np.isnan(open_end.death_gamma.item())
+
+
+def test_a_saddle_has_coordinates():
+    surface = surface_of(double_well, extent=1.6, points=161)
+    found = geometry.persistence(surface).isel(component=1)
+    saddle = surface.loss.sel(alpha=found.death_alpha, beta=found.death_beta)
+    assert saddle == found.death and abs(found.death_alpha) < 0.1 and abs(found.death_beta) < 1e-9
+
+
+def test_what_rounding_may_have_made_follows_the_precision():
+    values = np.array([[0.0, 9, 9], [9, 2, 9], [9, 9, 0.5]])
+    single = geometry.persistence(surface_from(values)).rounding
+    double = geometry.persistence(surface_from(values).assign_attrs(precision="float64")).rounding
+    np.testing.assert_allclose(single, [8 * 2.0**-23, (4 + 8) * 2.0**-23])
+    np.testing.assert_allclose(double, single / 2.0**29)

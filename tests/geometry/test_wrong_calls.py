@@ -91,6 +91,13 @@ WRONG = {
         ("radus=0.5: an option of none", lambda: geometry.measures(SURFACE, ["sharpness"], radus=0.5)),
         ("surface is a line", lambda: geometry.measures(LINE, ["anisotropy"])),
     ],
+    "merge_tree": [
+        *no_surfaces(geometry.merge_tree),
+        ("select \\['seed'\\]", lambda: geometry.merge_tree(STACK)),
+        ("least=-1: expected a finite number of at least 0", lambda: geometry.merge_tree(SURFACE, least=-1)),
+        ("least=None", lambda: geometry.merge_tree(SURFACE, least=None)),
+        ("least=inf", lambda: geometry.merge_tree(SURFACE, least=np.inf)),
+    ],
     "minima": no_surfaces(geometry.minima),
     "nonconvex_share": [
         *no_surfaces(geometry.nonconvex_share),
@@ -105,7 +112,17 @@ WRONG = {
         *no_surfaces(geometry.origin_value),
         ("does not hold the origin, and the surface has no 'origin_loss'", lambda: geometry.origin_value(ASIDE)),
     ],
-    "persistence": no_surfaces(geometry.persistence),
+    "persistence": [
+        *no_surfaces(geometry.persistence),
+        (
+            "dimension=2: expected .* less than the number of axes, here 2",
+            lambda: geometry.persistence(SURFACE, dimension=2),
+        ),
+        ("dimension=1: .* here 1", lambda: geometry.persistence(LINE, dimension=1)),
+        ("dimension=-1", lambda: geometry.persistence(SURFACE, dimension=-1)),
+        ("dimension=True", lambda: geometry.persistence(SURFACE, dimension=True)),
+        ("dimension=0.5", lambda: geometry.persistence(SURFACE, dimension=0.5)),
+    ],
     "quantity": [
         ("quantity 3: expected a name or a DataArray", lambda: geometry.quantity(3)),
         ("DataArray without a name", lambda: geometry.quantity(xr.DataArray([1.0]))),
@@ -161,6 +178,12 @@ WRONG = {
         ("levels='many': expected", lambda: geometry.sublevel_components(SURFACE, "many")),
         ("levels=1.5: expected a whole number", lambda: geometry.sublevel_components(SURFACE, 1.5)),
         ("no finite value of 'loss'", lambda: geometry.sublevel_components(EMPTY)),
+    ],
+    "tree_paths": [
+        *no_surfaces(lambda surface: geometry.tree_paths(surface, geometry.merge_tree(SURFACE))),
+        ("tree is a NoneType; expected a networkx.DiGraph", lambda: geometry.tree_paths(SURFACE, None)),
+        ("tree: node .* expected the tree of this", lambda: geometry.tree_paths(SURFACE, geometry.merge_tree(LINE))),
+        ("tree: node .* expected the tree", lambda: geometry.tree_paths(SURFACE + 1, geometry.merge_tree(SURFACE))),
     ],
 }
 

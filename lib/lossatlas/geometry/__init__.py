@@ -11,6 +11,7 @@ from lossatlas.geometry.rounding import rounding
 from lossatlas.geometry.shape import anisotropy, asymmetry, basin_area, origin_value, roughness, sharpness
 from lossatlas.geometry.stacking import stack
 from lossatlas.geometry.topology import barrier, minima, persistence, sublevel_components
+from lossatlas.geometry.trees import merge_tree, tree_paths
 
 __all__ = [
     "DIMENSIONS",
@@ -28,6 +29,7 @@ __all__ = [
     "interpolate",
     "interpolator",
     "measures",
+    "merge_tree",
     "minima",
     "nonconvex_share",
     "origin_value",
@@ -42,4 +44,5 @@ __all__ = [
     "stack",
     "steepest_share",
     "sublevel_components",
+    "tree_paths",
 ]

@@ -1,13 +1,16 @@
-"""The basins of a surface: connected pieces of its sublevel sets, and how long each persists."""
+"""The topology of a surface: components, loops and cavities of its sublevel sets, and how long each persists.
+
+Each value belongs to a cell of the highest dimension. Cells that share a corner touch, as 8 neighbours do in a plane.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import gudhi
 import numpy as np
 import xarray as xr
-from scipy import ndimage
 
 from lossatlas.geometry.checks import check_number
 from lossatlas.geometry.grid import Grid, Stack, axis_names, reduce
@@ -31,11 +34,12 @@ def _levels(levels: int | Sequence[float], finite: np.ndarray) -> np.ndarray:
 
 
 def sublevel_components(
-    surface: xr.Dataset, levels: int | Sequence[float] = 64, *, variable: str = "loss"
+    surface: xr.Dataset, levels: int | Sequence[float] | None = 64, *, variable: str = "loss"
 ) -> xr.Dataset:
     """Return N(λ): how many connected pieces the sublevel set {L ≤ λ} has, for each level λ.
 
-    Pieces are 8-connected (diagonal neighbours touch). Values that are not finite are in no set.
+    Pieces are 8-connected (diagonal neighbours touch). Values that are not finite are in no set. The counts are exact
+    at every level: N(λ) is the number of components that were born at or below λ, minus those that ended there.
 
     Parameters
     ----------
@@ -43,7 +47,8 @@ def sublevel_components(
         A Dataset over alpha, alpha and beta, or these and gamma, and any other dimensions.
     levels
         Increasing values of λ, or how many: these are quantiles of all finite values, from the lowest to the
-        highest, so that each adds an equal share of the grid.
+        highest, so that each adds an equal share of the grid. None: every level at which the count of some surface
+        changes; between two of them it is constant.
     variable
         The variable to read.
 
@@ -64,65 +69,96 @@ def sublevel_components(
     >>> line = xr.Dataset({"loss": ("alpha", [0.0, 2.0, 1.0])}, {"alpha": [0, 1, 2]})
     >>> sublevel_components(line, [0.5, 1.5, 2.5]).components.values
     array([1, 2, 1])
+    >>> sublevel_components(line, None).level.values
+    array([0., 1., 2.])
     """
-    names = axis_names(surface, variable)
-    values = surface[variable].to_numpy().astype(np.float64)
-    if not np.isfinite(values).any():
+    stack = Stack.of(surface, variable)
+    values = np.concatenate([grid.values[grid.finite] for grid in stack.grids])
+    if not values.size:
         raise ValueError(f"surface: no finite value of {variable!r}; expected at least one")
-    at = _levels(levels, values[np.isfinite(values)])
-    neighbours = np.ones((3,) * len(names))
+    ends = [np.sort(pairs(grid)[:, :2], axis=0).T for grid in stack.grids]
+    if levels is None:
+        changes = np.unique(np.concatenate([np.ravel(each) for each in ends]))
+        at = changes[np.isfinite(changes)]
+    else:
+        at = _levels(levels, values)
+    counts = [np.subtract(*(np.searchsorted(each, at, side="right") for each in both)) for both in ends]
+    shares = [
+        np.searchsorted(np.sort(grid.values[grid.finite]), at, side="right") / grid.values.size for grid in stack.grids
+    ]
+    return xr.Dataset({n: stack.array(f, {"level": at}) for n, f in (("components", counts), ("share", shares))})
 
-    def count(grid: Grid) -> np.ndarray:
-        return np.array([ndimage.label(grid.finite & (grid.values <= level), neighbours)[1] for level in at])
 
-    def share(grid: Grid) -> np.ndarray:
-        return np.array([(grid.finite & (grid.values <= level)).mean() for level in at])
+def pairs(grid: Grid, dimension: int = 0) -> np.ndarray:
+    """Return what the sublevel sets of one surface hold in a dimension, the most persistent first.
 
-    functions = {"components": count, "share": share}
-    over = {"level": at}
-    return xr.Dataset({n: reduce(surface, f, variable=variable, over=over) for n, f in functions.items()})
+    Returns
+    -------
+    numpy.ndarray
+        A row for each component (dimension 0), loop (1) or cavity (2): birth, death, and the coordinates at which
+        it is born and ends. What never ends has the death inf, and NaN for the coordinates of its end.
 
-
-def _pairs(grid: Grid) -> np.ndarray:
-    """Return birth, death and the coordinates of the minimum of every component, (components, 2 + axes)."""
-    # Each value belongs to a cell of the highest dimension: cells that share a corner touch, as 8 neighbours do.
+    Examples
+    --------
+    >>> pairs(Grid((np.arange(3.0),), np.array([0.0, 2.0, 1.0])))
+    array([[ 0., inf,  0., nan],
+           [ 1.,  2.,  2.,  1.]])
+    """
     cells = np.where(grid.finite, grid.values, np.inf)
     cubes = gudhi.CubicalComplex(top_dimensional_cells=cells)
     cubes.compute_persistence(min_persistence=0)
-    regular, essential = cubes.cofaces_of_persistence_pairs()
+    regular, essential = (
+        found[dimension] if len(found) > dimension else np.empty(0, dtype=int)
+        for found in cubes.cofaces_of_persistence_pairs()
+    )
+    born, ends = np.append(regular.reshape(-1, 2)[:, 0], essential), regular.reshape(-1, 2)[:, 1]
     flat = cells.ravel(order="F")
-    ends = [(birth, flat[death]) for birth, death in (regular[0] if regular else [])]
-    ends += [(birth, np.inf) for birth in (essential[0] if essential else [])]
-    ends = [(birth, death) for birth, death in ends if np.isfinite(flat[birth]) and death > flat[birth]]
-    ends.sort(key=lambda pair: (flat[pair[0]] - pair[1], flat[pair[0]]))
-    births = np.array([birth for birth, _ in ends], dtype=np.intp)
-    deaths = np.array([death for _, death in ends], dtype=np.float64)
-    where = np.unravel_index(births, cells.shape, order="F")
-    places = [axis[index] for axis, index in zip(grid.axes, where, strict=True)]
-    return np.stack([flat[births], deaths, *places], axis=1)
+    births, deaths = flat[born], np.append(flat[ends], np.full(len(essential), np.inf))
+    ends = np.append(ends, np.zeros(len(essential)))  # no place: NaN below
+    places = [_coordinates(grid, born), np.where(np.isfinite(deaths), _coordinates(grid, ends), np.nan)]
+    rows = np.concatenate([[births, deaths], *places]).T
+    kept = np.isfinite(births) & (deaths > births)
+    return rows[kept][np.lexsort((births[kept], births[kept] - deaths[kept]))]
 
 
-def persistence(surface: xr.Dataset, *, variable: str = "loss") -> xr.Dataset:
-    """Return where each component of the sublevel sets is born, and the level at which it joins an older one.
+def _coordinates(grid: Grid, cells: np.ndarray) -> np.ndarray:
+    """Return the coordinates (axes, cells) of grid points that GUDHI numbers in Fortran's order."""
+    where = np.unravel_index(cells.astype(np.intp), grid.values.shape, order="F")
+    return np.array([axis[index] for axis, index in zip(grid.axes, where, strict=True)])
 
-    As λ rises, components of {L ≤ λ} appear at minima and join at passes; if two join, the one with the higher
-    minimum ends. Pieces are 8-connected.
+
+def persistence(surface: xr.Dataset, *, dimension: int = 0, variable: str = "loss") -> xr.Dataset:
+    """Return where each feature of the sublevel sets is born, and the level at which it ends.
+
+    As λ rises, components of {L ≤ λ} (dimension 0) appear at minima and join at saddles; if two join, the one with
+    the higher minimum ends. A loop (dimension 1) appears if a component closes around something higher, and ends if
+    that is filled in; so does a cavity (dimension 2) inside a volume. Pieces are 8-connected. Values that are not
+    finite are holes, which are never filled in; no value is changed.
 
     Parameters
     ----------
     surface
         A Dataset over alpha, alpha and beta, or these and gamma, and any other dimensions.
+    dimension
+        0 for components, 1 for loops, 2 for cavities; less than the number of axes.
     variable
         The variable to read.
 
     Returns
     -------
     xarray.Dataset
-        Over `component`, the most persistent first, and the other dimensions: `birth` (the value at the minimum),
-        `death`, `persistence` (death − birth) and the coordinates of the minimum. The component of the lowest
-        minimum never ends: its death is inf. Parts that are cut off from it by values that are not finite have
-        such a component each. Ties that end where they begin are left out. In a stack, surfaces with fewer
-        components are filled with NaN.
+        Over `component`, one for each feature, the most persistent first, and the other dimensions: `birth` (of a
+        component: the value at its minimum), `death`, `persistence` (death − birth), `rounding` (how much of the
+        persistence rounding may have made, see :func:`rounding`), the coordinates of the birth (`alpha`, ...) and
+        those of the end (`death_alpha`, ...). The component of the lowest minimum never ends: its death is inf and
+        its end has no coordinates. Parts that are cut off from it by values that are not finite have such a
+        component each, and loops and cavities around such values never end either. Ties that end where they begin
+        are left out. In a stack, surfaces with fewer features are filled with NaN.
+
+    Raises
+    ------
+    ValueError
+        If `dimension` is not one of the surface's.
 
     References
     ----------
@@ -134,24 +170,55 @@ def persistence(surface: xr.Dataset, *, variable: str = "loss") -> xr.Dataset:
     >>> line = xr.Dataset({"loss": ("alpha", [0.0, 2.0, 1.0])}, {"alpha": [0, 1, 2]})
     >>> persistence(line).persistence.values
     array([inf,  1.])
+    >>> ring = xr.Dataset(
+    ...     {"loss": (("alpha", "beta"), [[1, 1, 1], [1, 5, 1], [1, 1, 1]])}, {"alpha": [0, 1, 2], "beta": [0, 1, 2]}
+    ... )
+    >>> persistence(ring, dimension=1).death.values
+    array([5.])
     """
+    names = axis_names(surface, variable)
+    check_dimension(dimension, len(names))
     stack = Stack.of(surface, variable)
-    found = [_pairs(grid) for grid in stack.grids]
-    most = max(len(pairs) for pairs in found)
-    filled = [np.pad(pairs, ((0, most - len(pairs)), (0, 0)), constant_values=np.nan) for pairs in found]
-    names = ("birth", "death", *axis_names(surface, variable))
-    table = stack.array(filled, {"component": np.arange(most), "column": list(names)}).drop_vars("component")
-    columns = {name: table.sel(column=name, drop=True) for name in names}
-    columns["persistence"] = columns["death"] - columns["birth"]
-    return xr.Dataset({name: columns[name] for name in ("birth", "death", "persistence", *names[2:])})
+    found = [pairs(grid, dimension) for grid in stack.grids]
+    errors = [_errors(rows, grid) for rows, grid in zip(found, stack.grids, strict=True)]
+    found = [np.column_stack([rows, each]) for rows, each in zip(found, errors, strict=True)]
+    most = max(len(rows) for rows in found)
+    filled = [np.pad(rows, ((0, most - len(rows)), (0, 0)), constant_values=np.nan) for rows in found]
+    columns = ["birth", "death", *names, *(f"death_{name}" for name in names), "rounding"]
+    table = stack.array(filled, {"component": np.arange(most), "column": columns}).drop_vars("component")
+    features = {name: table.sel(column=name, drop=True) for name in columns}
+    features["persistence"] = features["death"] - features["birth"]
+    order = ["birth", "death", "persistence", "rounding", *columns[2:-1]]
+    return xr.Dataset({name: features[name] for name in order}, attrs={"dimension": int(dimension)})
+
+
+def check_dimension(dimension: int, axes: int) -> None:
+    """Raise ValueError if features of a surface over so many axes cannot have this dimension.
+
+    Examples
+    --------
+    >>> check_dimension(2, 2)
+    Traceback (most recent call last):
+    ValueError: dimension=2: expected a whole number of at least 0 and less than the number of axes, here 2
+    """
+    if isinstance(dimension, bool) or not isinstance(dimension, Integral) or not 0 <= dimension < axes:
+        raise ValueError(
+            f"dimension={dimension!r}: expected a whole number of at least 0 and less than the number of axes, "
+            f"here {axes}"
+        )
+
+
+def _errors(rows: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return how much of the persistence of each feature rounding may have made."""
+    birth, death = rows[:, 0], rows[:, 1]
+    return rounding(birth, grid.precision) + rounding(np.where(np.isfinite(death), death, birth), grid.precision)
 
 
 def _basins(grid: Grid) -> np.ndarray:
     """Return the persistence of each component that rounding cannot have made, the largest first."""
-    birth, death = _pairs(grid)[:, :2].T
-    last = np.where(np.isfinite(death), death, birth)
-    errors = rounding(birth, grid.precision) + rounding(last, grid.precision)
-    return (death - birth)[death - birth > errors]
+    found = pairs(grid)
+    lasting = found[:, 1] - found[:, 0]
+    return lasting[lasting > _errors(found, grid)]
 
 
 def minima(surface: xr.Dataset, *, variable: str = "loss") -> xr.DataArray:
