@@ -53,6 +53,11 @@ def test_what_is_stored_is_not_computed_again(study, monkeypatch):
     xr.testing.assert_identical(study.history(QUICK, 0), history)
 
 
+def test_a_history_that_is_asked_for_first_says_how_it_was_made(study):
+    assert {"created", "device", "versions", "seconds"} <= set(study.history(QUICK, 0).attrs)
+    assert {"created", "device", "versions"} <= set(study.history(QUICK, 0).attrs)  # as stored
+
+
 def test_results_of_another_chapter_are_read_and_only_what_it_lacks_is_computed(study, tmp_path, monkeypatch):
     theirs = study.surfaces([QUICK], [0, 1], slices=[SLICE])
     before = sorted(path.name for path in (tmp_path / "test").iterdir())

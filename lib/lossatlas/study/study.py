@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -99,9 +99,9 @@ class Study:
         model = build_model(condition.model, data, seed=seed, **condition.options)
         device = pick_device(self.device)
         run = fit(model, data, recipe=condition.recipe, seed=seed, device=device, progress=self.progress)
-        history = run.history.assign_attrs(provenance(model, device))
+        run = replace(run, history=run.history.assign_attrs(provenance(model, device)))
         self._weights_store(seed).put_tensors(condition.name, request, {**run.buffers, **run.params})
-        self.store.result(f"history-{condition.name}", request, lambda: history)
+        self.store.result(f"history-{condition.name}", request, lambda: run.history)
         return run
 
     def history(self, condition: Condition, seed: int) -> xr.Dataset:
