@@ -9,6 +9,7 @@ from wrong_calls import cases, check, functions_without_wrong_calls
 
 SURFACE, LINE = surface_of(bowl, points=9), line_of(np.square, points=9)
 EMPTY, ASIDE = SURFACE * np.nan, SURFACE.sel(alpha=slice(0.5, 1))
+FEATURES = geometry.persistence(SURFACE)
 STACK = geometry.stack({(0,): SURFACE, (1,): SURFACE}, ("seed",))
 
 
@@ -51,6 +52,17 @@ WRONG = {
         ("delta='big'", lambda: geometry.basin_area(SURFACE, "big")),
         ("delta=None", lambda: geometry.basin_area(SURFACE, None)),
         ("does not hold the origin", lambda: geometry.basin_area(ASIDE, 0.1)),
+    ],
+    "diagram_distance": [
+        ("one is a NoneType; expected an xarray.Dataset", lambda: geometry.diagram_distance(None, FEATURES)),
+        ("one holds .*loss.*; expected 'birth'", lambda: geometry.diagram_distance(SURFACE, FEATURES)),
+        ("other is a ndarray; expected", lambda: geometry.diagram_distance(FEATURES, np.zeros((2, 2)))),
+        (
+            "other holds .*seed.*: select one surface",
+            lambda: geometry.diagram_distance(FEATURES, geometry.persistence(STACK)),
+        ),
+        ("kind='l2': expected one of", lambda: geometry.diagram_distance(FEATURES, FEATURES, kind="l2")),
+        (r"kind=\['bottleneck'\]", lambda: geometry.diagram_distance(FEATURES, FEATURES, kind=["bottleneck"])),
     ],
     "grid_values": [
         *no_surfaces(geometry.grid_values),
@@ -127,6 +139,12 @@ WRONG = {
         ("quantity 3: expected a name or a DataArray", lambda: geometry.quantity(3)),
         ("DataArray without a name", lambda: geometry.quantity(xr.DataArray([1.0]))),
     ],
+    "random_phases": [
+        *no_surfaces(lambda surface: geometry.random_phases(surface, 0)),
+        ("seed=-1: expected a whole number of at least 0", lambda: geometry.random_phases(SURFACE, -1)),
+        ("seed=None", lambda: geometry.random_phases(SURFACE, None)),
+        ("seed=True", lambda: geometry.random_phases(SURFACE, True)),
+    ],
     "rays": [
         *no_surfaces(geometry.rays),
         ("expected a grid over alpha and beta with the origin inside", lambda: geometry.rays(LINE)),
@@ -154,6 +172,15 @@ WRONG = {
         ("radius=True", lambda: geometry.sharpness(SURFACE, True)),
     ],
     "spoken": [("quantity None: expected a name", lambda: geometry.spoken(None))],
+    "significance": [
+        *no_surfaces(geometry.significance),
+        ("dimension=2: expected", lambda: geometry.significance(SURFACE, dimension=2)),
+        ("draws=18: expected a whole number of at least 19", lambda: geometry.significance(SURFACE, draws=18)),
+        ("draws=19.5", lambda: geometry.significance(SURFACE, draws=19.5)),
+        ("level=0: expected a finite number greater than 0", lambda: geometry.significance(SURFACE, level=0)),
+        ("level=2: expected", lambda: geometry.significance(SURFACE, level=2)),
+        ("seed=0.5", lambda: geometry.significance(SURFACE, seed=0.5)),
+    ],
     "stack": [
         ("surfaces: list; expected a mapping", lambda: geometry.stack([SURFACE], ("seed",))),
         ("surfaces: dict; expected a mapping with one or more", lambda: geometry.stack({}, ("seed",))),
@@ -178,6 +205,13 @@ WRONG = {
         ("levels='many': expected", lambda: geometry.sublevel_components(SURFACE, "many")),
         ("levels=1.5: expected a whole number", lambda: geometry.sublevel_components(SURFACE, 1.5)),
         ("no finite value of 'loss'", lambda: geometry.sublevel_components(EMPTY)),
+    ],
+    "surface_distance": [
+        *no_surfaces(lambda surface: geometry.surface_distance(surface, SURFACE)),
+        ("other has the axes", lambda: geometry.surface_distance(SURFACE, LINE)),
+        ("other has the dimensions .*seed", lambda: geometry.surface_distance(SURFACE, STACK)),
+        ("dimension=2: expected", lambda: geometry.surface_distance(SURFACE, SURFACE, dimension=2)),
+        ("kind='l2': expected one of", lambda: geometry.surface_distance(SURFACE, SURFACE, kind="l2")),
     ],
     "tree_paths": [
         *no_surfaces(lambda surface: geometry.tree_paths(surface, geometry.merge_tree(SURFACE))),

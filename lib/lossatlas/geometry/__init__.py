@@ -2,8 +2,10 @@
 
 from lossatlas.geometry.convexity import nonconvex_share
 from lossatlas.geometry.curve_types import curve_type
+from lossatlas.geometry.diagrams import diagram_distance, surface_distance
 from lossatlas.geometry.grid import DIMENSIONS, Grid, axis_names, grid_values, interpolate, reduce
 from lossatlas.geometry.interpolation import fill_holes, interpolator
+from lossatlas.geometry.null_model import random_phases, significance
 from lossatlas.geometry.radial import rays, steepest_share
 from lossatlas.geometry.records import Measure
 from lossatlas.geometry.registry import MEASURES, measures, quantity, spoken
@@ -24,6 +26,7 @@ __all__ = [
     "barrier",
     "basin_area",
     "curve_type",
+    "diagram_distance",
     "fill_holes",
     "grid_values",
     "interpolate",
@@ -35,14 +38,17 @@ __all__ = [
     "origin_value",
     "persistence",
     "quantity",
+    "random_phases",
     "rays",
     "reduce",
     "roughness",
     "rounding",
     "sharpness",
+    "significance",
     "spoken",
     "stack",
     "steepest_share",
     "sublevel_components",
+    "surface_distance",
     "tree_paths",
 ]

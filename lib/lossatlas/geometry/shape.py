@@ -142,7 +142,7 @@ def basin_area(surface: xr.Dataset, delta: float, *, variable: str = "loss") -> 
     return reduce(surface, share, variable=variable)
 
 
-def _best_quadratic(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+def best_quadratic(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Return the Hessian of the least-squares quadratic over the finite values, and the residuals there.
 
     Both are NaN if the finite values are fewer than the coefficients.
@@ -188,7 +188,7 @@ def roughness(surface: xr.Dataset, *, variable: str = "loss") -> xr.DataArray:
     """
 
     def rough(grid: Grid) -> float:
-        _, residuals = _best_quadratic(grid)
+        _, residuals = best_quadratic(grid)
         if residuals.size == 0 or np.isnan(residuals).any():
             return float("nan")
         extent = np.ptp(grid.values[grid.finite])
@@ -229,7 +229,7 @@ def anisotropy(surface: xr.Dataset, *, variable: str = "loss") -> xr.DataArray:
         raise ValueError("surface is a line; expected alpha and beta for anisotropy")
 
     def elongated(grid: Grid) -> float:
-        hessian, _ = _best_quadratic(grid)
+        hessian, _ = best_quadratic(grid)
         if np.isnan(hessian).any():
             return float("nan")
         sizes = np.sort(np.abs(np.linalg.eigvalsh(hessian)))
