@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lossatlas import evidence, figures
+from lossatlas import evidence, figures, geometry
 
 AXIS = np.linspace(-1, 1, 5)
 SURFACE = xr.Dataset({"loss": (("alpha", "beta"), 1 + np.add.outer(AXIS**2, AXIS**2))}, {"alpha": AXIS, "beta": AXIS})
@@ -13,6 +13,7 @@ LINE = xr.Dataset({"loss": ("alpha", AXIS**2)}, {"alpha": AXIS})
 PATH = xr.Dataset({"alpha": ("step", [0.5, 0.0]), "beta": ("step", [0.5, 0.0])})
 RUN = xr.Dataset({"train_loss": ("epoch", [2.0, 1.0]), "test_loss": ("epoch", [2.0, 1.0])}, {"epoch": [1, 2]})
 RECORDS = [{"condition": "a", "seed": seed, "m": 1.0 + seed, "n": 2.0} for seed in range(4)]
+FEATURES, COUNTS = geometry.persistence(SURFACE), geometry.sublevel_components(SURFACE, [1.0, 2.0])
 SHARES = xr.DataArray([0.2, 0.8], {"weight": [0.0, 1.0]}, ["weight"])
 OVER_DEPTH = xr.Dataset({"m": ("depth", [1.0, 2.0]), "name": ("depth", ["a", "b"])}, {"depth": [2, 4]})
 TREND = evidence.trend([1, 2, 3, 4, 5], [2, 3, 5, 7, 11])
@@ -31,6 +32,40 @@ CALLS = {  # by function: how it is called rightly, and what must be refused: th
             "path": (*NOT_DATASETS[1:], LINE),
             "title": (3, ["a"]),
             "ax": (3, "axes", matplotlib.figure.Figure()),
+        },
+    ),
+    "merge_tree": (
+        lambda surface=SURFACE, **options: figures.merge_tree(surface, **options),
+        {
+            "surface": (*NOT_DATASETS, LINE),
+            "variable": ("accuracy", 3),
+            "most": (0, -1, 1.5, "a", True),
+            "levels": ([3, 1], "many"),
+            "clip": (np.nan, "high"),
+            "title": (3,),
+        },
+    ),
+    "persistence_diagram": (
+        lambda features={"a": FEATURES}, **options: figures.persistence_diagram(features, **options),
+        {
+            "features": (None, 3, [FEATURES], FEATURES.birth, {}, {"a": SURFACE}, {"a": 3}, FEATURES * np.nan),
+            "xlabel": (3,),
+            "title": (3,),
+        },
+    ),
+    "component_counts": (
+        lambda counts={"a": COUNTS}, **options: figures.component_counts(counts, **options),
+        {
+            "counts": (
+                None,
+                3,
+                [COUNTS],
+                COUNTS.components,
+                {},
+                {"a": SURFACE},
+                {"a": [COUNTS, COUNTS[{"level": [0]}]]},
+            ),
+            "xlabel": (3,),
         },
     ),
     "path_over_contours": (
@@ -142,6 +177,8 @@ SAID_AS = {  # what the error may name instead of the argument
     ("scatter", "y"): "records",
     ("seeds_table", "measures"): "records",
     ("profile", "variable"): "surface",
+    ("merge_tree", "surface"): "loss",
+    ("merge_tree", "variable"): "accuracy",
     ("profile_panels", "variable"): "surface",
 }
 WRONG = [

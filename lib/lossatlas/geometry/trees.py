@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
 
 from lossatlas.geometry.checks import check_number
 from lossatlas.geometry.grid import DIMENSIONS, axis_names, grid_values
+from lossatlas.geometry.topology import persistence
 
 Index = tuple[int, ...]
 
@@ -248,3 +249,31 @@ def _check_tree(tree: object, values: np.ndarray) -> None:
         inside = known and all(0 <= i < size for i, size in zip(node, values.shape, strict=True))
         if not inside or about.get("value") != values[node]:
             raise ValueError(f"tree: node {node!r} is not a point of this surface; expected the tree of this surface")
+
+
+def main_tree(surface: xr.Dataset, most: int, *, variable: str = "loss") -> nx.DiGraph:
+    """Return the merge tree of the most persistent minima, without those that rounding may have made.
+
+    Ties at the persistence at which the tree is cut are left out together.
+
+    Parameters
+    ----------
+    surface
+        As in :func:`merge_tree`.
+    most
+        How many minima are kept at most, and at least one for each tree.
+    variable
+        The variable to read.
+
+    Examples
+    --------
+    >>> line = xr.Dataset({"loss": ("alpha", [0.0, 4.0, 1.0, 3.0, 2.0])}, {"alpha": range(5)})
+    >>> [node for node, kind in main_tree(line, 2).nodes("kind") if kind == "minimum"]
+    [(0,), (2,)]
+    """
+    features = persistence(surface, variable=variable)
+    lasting, errors = features["persistence"].to_numpy(), features["rounding"].to_numpy()
+    ends = np.isfinite(lasting)
+    least = lasting[ends & (lasting <= errors)].max(initial=0.0)
+    longest = lasting[ends][max(0, most - int((~ends).sum())) :]
+    return merge_tree(surface, least=float(longest.max(initial=least)), variable=variable)
