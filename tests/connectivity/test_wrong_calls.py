@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import lossatlas as la
 import wrong_calls
 from lossatlas import connectivity
 from lossatlas.connectivity import align, permute
@@ -95,8 +96,83 @@ OPTIONS = [
     ("data: tuple given, expected none for 'weights'", partial(align, MODEL, OTHER, (torch.zeros(2, 4),))),
     ("data: got int; expected", partial(align, MODEL, OTHER, 3, method="activations")),
 ]
+DATA, QUIET = (torch.randn(6, 4), torch.randint(0, 3, (6,))), {"device": "cpu", "progress": False}
+LINE, CURVE = la.line_between(MODEL, OTHER), la.Curve([MODEL, OTHER])
+BENT_CURVE = la.Curve([{"w": torch.tensor(p)} for p in ([0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 1.0])], "polygon")
+STRAIGHT = la.Curve([{"w": torch.tensor(p)} for p in ([0.0, 0.0], [1.0, 0.0], [2.0, 0.0])])
+PLANE = la.random_plane(MODEL)
+
+
+def trained(function):
+    """Wrong calls of a function that trains a path between two networks on data."""
+    call = partial(function, MODEL, OTHER, DATA, **QUIET)
+    states = MODEL.state_dict(), OTHER.state_dict()
+    hot = la.Recipe(learning_rate=1e38, epochs=9, batch_size=2)
+    return [
+        ("model a: got NoneType, expected a module", partial(function, None, OTHER, DATA, **QUIET)),
+        ("model b differs at parameter '0.weight'", partial(function, MODEL, WIDER, DATA, **QUIET)),
+        ("has the weights of the first network", partial(function, MODEL, MODEL, DATA, **QUIET)),
+        ("model: None given and neither network is a module", partial(function, *states, DATA, **QUIET)),
+        ("model: got str, expected a module", partial(call, model="net")),
+        ("data: got NoneType; expected", partial(function, MODEL, OTHER, None, **QUIET)),
+        (
+            "data: expected tensors of inputs and targets",
+            partial(function, MODEL, OTHER, (DATA[0],), loss=abs, **QUIET),
+        ),
+        ("data: inputs of .* do not go through", partial(function, MODEL, OTHER, (DATA[0][:, :2], DATA[1]), **QUIET)),
+        ("targets: .* cross_entropy", partial(function, MODEL, OTHER, (DATA[0], DATA[1] + 5), **QUIET)),
+        ("loss='entropy': expected one of", partial(call, loss="entropy")),
+        ("recipe='fast': expected a lossatlas.Recipe", partial(call, recipe="fast")),
+        ("recipe: augment=True expects images", partial(call, recipe=la.Recipe(augment=True))),
+        ("recipe: the path diverges at learning_rate=1e", partial(call, recipe=hot)),
+        ("seed=-1: expected a whole number", partial(call, seed=-1)),
+        ("device", partial(call, device="abacus")),
+        ("progress='no': expected True or False", partial(function, MODEL, OTHER, DATA, progress="no")),
+    ]
+
+
+CURVES = [
+    (r"kind='spline': expected one of \('bezier', 'polygon'\)", {"kind": "spline"}),
+    ("bends=0: expected a whole number of at least 1", {"bends": 0}),
+]
+BANDS = [
+    ("pivots=0: expected a whole number of at least 1", {"pivots": 0}),
+    ("rounds=0: expected a whole number of at least 1", {"rounds": 0}),
+]
 TABLE = {
     "align": [*NETWORKS, *OPTIONS],
+    "connect": [
+        *trained(connectivity.connect),
+        *[(pattern, partial(connectivity.connect, MODEL, OTHER, DATA, **options)) for pattern, options in CURVES],
+    ],
+    "minimum_energy_path": [
+        *trained(connectivity.minimum_energy_path),
+        *[(p, partial(connectivity.minimum_energy_path, MODEL, OTHER, DATA, **options)) for p, options in BANDS],
+    ],
+    "barrier": [
+        ("path: got NoneType, expected a Line or a Curve", partial(connectivity.barrier, None, DATA, model=MODEL)),
+        ("path: got 2 axes, expected a Line", partial(connectivity.barrier, PLANE, DATA, model=MODEL)),
+        (
+            "points=2: expected a whole number of at least 3",
+            partial(connectivity.barrier, LINE, DATA, model=MODEL, points=2),
+        ),
+        ("model: got NoneType", partial(connectivity.barrier, LINE, DATA, model=None)),
+        ("data: got int; expected", partial(connectivity.barrier, CURVE, 3, model=MODEL)),
+    ],
+    "curve_plane": [
+        ("curve: got Line, expected a Curve", partial(connectivity.curve_plane, LINE)),
+        ("curve: no bends, expected at least one", partial(connectivity.curve_plane, CURVE)),
+        ("bend=3: expected a whole number .* at most 2", partial(connectivity.curve_plane, BENT_CURVE, bend=3)),
+        ("bend=1: lies on the straight line between the ends", partial(connectivity.curve_plane, STRAIGHT)),
+    ],
+    "path_on_plane": [
+        ("curve: got Line, expected a Curve", partial(connectivity.path_on_plane, LINE, PLANE)),
+        (
+            "points=1: expected a whole number of at least 2",
+            partial(connectivity.path_on_plane, CURVE, PLANE, points=1),
+        ),
+        ("plane: got Curve|plane: a Curve is curved", partial(connectivity.path_on_plane, CURVE, CURVE)),
+    ],
     "permute": [
         *[(pattern, partial(permute, model)) for pattern, model in REFUSED],
         ("seed='a': expected a whole number", partial(permute, MODEL, seed="a")),

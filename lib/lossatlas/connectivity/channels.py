@@ -202,15 +202,15 @@ class _Walk:
             made = list(range(first, first + weight.shape[0]))
             self.parents += made
         self.hold(weight, 0, made)
-        if module._parameters.get("bias") is not None:
-            self.hold(module._parameters["bias"], 0, made)
+        if (bias := module._parameters.get("bias")) is not None:
+            self.hold(bias, 0, made)
         self.values[node.name] = made, form
         return Layout(tuple(made), form)
 
     def scaled(self, module: nn.Module, layout: Layout, kind: str) -> Layout:
         """Return the layout after a normalization, whose scales and statistics belong to its units."""
-        tensors = [*module._parameters.values(), *module._buffers.values()]
-        tensors = [tensor for tensor in tensors if tensor is not None and tensor.dim()]
+        held = (*module._parameters.values(), *module._buffers.values())
+        tensors = [tensor for tensor in held if tensor is not None and tensor.dim()]
         if layout.units is None:
             return layout
         units = tuple(max(unit, FIXED) for unit in layout.units)  # what was zero has a value of its own now

@@ -130,7 +130,8 @@ class _Recorder(torch.fx.Interpreter):
 
     def __init__(self, module: nn.Module, values: Mapping[str, tuple[list[int], str]], what: str):
         super().__init__(traced(module, what))
-        self.wanted, self.kept = values, {}
+        self.wanted = values
+        self.kept: dict[str, Tensor] = {}
 
     def run_node(self, n: torch.fx.Node) -> object:
         """Return what a node computes."""

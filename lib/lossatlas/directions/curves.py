@@ -98,7 +98,7 @@ class Curve(Subspace):
         """Return how the parameters change with t. At a corner of a polygon it is the slope after the corner."""
         at = checks.numbers([t], "t")
         row = basis_slopes(self.kind, len(self.directions), at)[0, 1:]
-        return vectors.add_scaled(vectors.zeros_like(self.origin), self.directions, row)
+        return vectors.add_scaled(vectors.zeros_like(self.origin), self.directions, row.tolist())
 
 
 def basis(kind: str, degree: int, t: np.ndarray) -> np.ndarray:

@@ -15,7 +15,15 @@ import torch
 
 from lossatlas import vectors
 from lossatlas._checks import instance_of, one_of, real_number, set_fields, whole_number
-from lossatlas.directions import Plane, line_between, plane_from_directions, random_direction, random_plane
+from lossatlas.directions import (
+    Plane,
+    Subspace,
+    line_between,
+    plane_from_directions,
+    plane_through,
+    random_direction,
+    random_plane,
+)
 from lossatlas.directions.subspaces import DISTANCE
 from lossatlas.study.conditions import Condition, condition_of, jsonable, run_request
 from lossatlas.study.path_directions import main_directions, random_units
@@ -205,17 +213,17 @@ class PlaneBetween:
     def draw(self, study: Study, condition: Condition, seed: int) -> Plane:
         """Return the plane through the weights of all named runs."""
         elsewhere = self.condition or condition
-        model = study.model(condition, seed)
-        first = line_between(model, study.model(elsewhere, self.other))
-        if self.third is None:
-            eta = random_direction(model, generator=torch.Generator().manual_seed(self.seed))
-            changes = tuple(vectors.zeros_like(change) for change in first.buffer_directions)
-        else:
-            second = line_between(model, study.model(elsewhere, self.third))
-            eta, changes = second.delta, second.buffer_directions
+        model, other = study.model(condition, seed), study.model(elsewhere, self.other)
         description = {"kind": f"plane {self.kind}", "normalize": None, "seed": self.seed}
-        both = (*first.buffer_directions, *changes)
-        return Plane(first.origin, first.delta, eta, description, buffers=first.buffers, buffer_directions=both)
+        if self.third is not None:
+            through: Subspace = plane_through(model, other, study.model(elsewhere, self.third))
+            changes, eta = through.buffer_directions, through.directions[1]
+        else:
+            through = line_between(model, other)
+            changes = (*through.buffer_directions, *map(vectors.zeros_like, through.buffer_directions))
+            eta = random_direction(model, generator=torch.Generator().manual_seed(self.seed))
+        parts = through.origin, through.directions[0], eta, description
+        return Plane(*parts, buffers=through.buffers, buffer_directions=changes)
 
 
 @dataclass(frozen=True)
