@@ -88,7 +88,7 @@
     const mesh = (actor) => actor.getMapper().getInputData();
     const { convert } = heights(about);
     const { rings, sides, lift } = about.tube;
-    const moved = ["surface", "contours", "path"].flatMap(of).map(mesh);
+    const moved = ["surface", "contours", "path", "tree", "tree nodes"].flatMap(of).map(mesh);
     const original = new Map(moved.map((one) => [one, one.getPoints().getData().slice()]));
     const [surface] = of("surface").map(mesh);
     const colours = surface?.getPointData().getScalars().getData().slice();
@@ -115,23 +115,26 @@
       const other = wanted !== about.scales[0];
       const to = convert(wanted);
       const levels = [...about.levels, about.box_height];
+      const middle = (points, start, count) => { // of points that stand together, on the surface below them
+        let sum = 0;
+        for (let k = start + 2; k < start + 3 * count; k += 3) sum += points[k];
+        return sum / count - lift;
+      };
+      const ofRing = (points, i) => middle(points, i - 2 - ((i - 2) % (3 * sides)), sides);
       const centre = {
         surface: (points, i) => points[i],
         contours: (points, i) => levels[nearest(levels, points[i])],
-        path: (points, i) => {
-          const ring = i - 2 - ((i - 2) % (3 * sides));
-          let sum = 0;
-          for (let k = ring + 2; k < ring + 3 * sides; k += 3) sum += points[k];
-          return sum / sides - lift;
-        },
+        path: ofRing,
+        tree: ofRing,
+        "tree nodes": (points) => middle(points, 0, points.length / 3),
       };
       for (const role of Object.keys(centre)) {
         for (const one of of(role).map(mesh)) {
           const points = original.get(one).slice();
           if (other) {
             for (let i = 2; i < points.length; i += 3) {
-              const middle = centre[role](original.get(one), i);
-              points[i] += to(middle) - middle;
+              const before = centre[role](original.get(one), i);
+              points[i] += to(before) - before;
             }
           }
           one.getPoints().setData(points, 3);

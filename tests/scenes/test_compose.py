@@ -366,6 +366,8 @@ WRONG = {  # of every public function: what is said, and the call
         ("path is a list", lambda data: scenes.scene(data, path=[[0, 0], [1, 1]])),
         ("path: alpha has dimensions .*expected a trajectory", lambda data: scenes.scene(data, path=data)),
         ("path has no beta", lambda data: scenes.scene(data, path=data.drop_vars("beta"))),
+        ("minima=-1", lambda data: scenes.scene(data, minima=-1)),
+        ("minima=1.5", lambda data: scenes.scene(data, minima=1.5)),
         ("title=3", lambda data: scenes.scene(data, title=3)),
         ("alt=3", lambda data: scenes.scene(data, alt=3)),
     ],

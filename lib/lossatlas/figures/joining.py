@@ -79,7 +79,7 @@ def merge_tree(
     draw_contour(left, surface, variable=variable, scale=scale, levels=levels, labels=False, resolution=101)
     scale.add_bar(left, value_label(surface, variable), shrink=0.95)
     tree = main_tree(surface, most, variable=variable)
-    numbers = _numbered(tree)
+    numbers = numbered(tree)
     for path in tree_paths(surface, tree, variable=variable).values():
         left.plot(path["alpha"], path["beta"], color="white", lw=1.1, path_effects=CASING, zorder=3)
     for node, about in tree.nodes.items():
@@ -99,12 +99,20 @@ def merge_tree(
             )
     _draw_tree(right, tree, numbers, grid_values(surface, variable)[1], log=log)
     right.set_ylabel(value_label(surface, variable) + right.get_ylabel())
-    alt = f"{describe(surface, variable=variable)} Merge tree: {_tree_words(tree, numbers)}"
+    alt = f"{describe(surface, variable=variable)} Merge tree: {tree_words(tree, numbers)}"
     return finish(left, alt, title)
 
 
-def _numbered(tree: nx.DiGraph) -> dict[Any, int]:
-    """Return a number for each minimum, from the lowest up."""
+def numbered(tree: nx.DiGraph) -> dict[Any, int]:
+    """Return a number for each minimum, from the lowest up.
+
+    Examples
+    --------
+    >>> tree = nx.DiGraph()
+    >>> tree.add_node((2, 3), kind="minimum")
+    >>> numbered(tree)
+    {(2, 3): 1}
+    """
     return {node: i + 1 for i, node in enumerate(node for node, kind in tree.nodes("kind") if kind == "minimum")}
 
 
@@ -149,8 +157,14 @@ def _draw_tree(ax: Axes, tree: nx.DiGraph, numbers: dict[Any, int], values: np.n
     quiet_grid(ax)
 
 
-def _tree_words(tree: nx.DiGraph, numbers: dict[Any, int]) -> str:
-    """Return a merge tree in words: its sizes, its lowest minimum, and where the next ones join."""
+def tree_words(tree: nx.DiGraph, numbers: dict[Any, int]) -> str:
+    """Return a merge tree in words: its sizes, its lowest minimum, and where the next ones join.
+
+    Examples
+    --------
+    >>> tree_words(nx.DiGraph(), {})
+    '0 minima, 0 saddles.'
+    """
 
     def at(node: Any) -> str:
         about = tree.nodes[node]

@@ -13,9 +13,11 @@ import xarray as xr
 
 from lossatlas.figures import page
 from lossatlas.figures.attachments import Attachment, data_file
+from lossatlas.figures.joining import numbered, tree_words
 from lossatlas.figures.page import Bundle
 from lossatlas.figures.provenance import how_made
-from lossatlas.scenes import captions, renderer, web
+from lossatlas.geometry.trees import main_tree
+from lossatlas.scenes import captions, renderer, trees, web
 from lossatlas.scenes.checks import check_integer, check_path, check_text, check_titled
 from lossatlas.scenes.frame import FineSurface, Frame, Grid, grids_of, refine
 from lossatlas.scenes.paraview import write
@@ -131,6 +133,7 @@ def scene(
     clim: tuple[float, float] | None = None,
     contours: int = 12,
     path: xr.Dataset | None = None,
+    minima: int = 0,
     title: str | None = None,
     alt: str | None = None,
     resolution: int = 101,
@@ -159,6 +162,9 @@ def scene(
     path : xarray.Dataset, optional
         A trajectory, drawn on the surface: alpha and beta over step. A page can follow it step by step if all of it
         lies on the grid.
+    minima : int
+        How many minima of the merge tree are marked at most, the most persistent first, with the saddles at which
+        their basins join and the paths between them (see :func:`lossatlas.geometry.merge_tree`).
     title, alt : str, optional
         The title, and the scene in words for readers who do not see it (by default made from its numbers).
     resolution : int
@@ -182,6 +188,7 @@ def scene(
         check_integer("contours", contours, least=0),
         check_integer("resolution", resolution, least=2),
     )
+    check_integer("minima", minima, least=0)
     check_text("title", title)
     check_text("alt", alt)
     if path is not None:
@@ -190,7 +197,7 @@ def scene(
     frame = Frame.around([grid], clip, clim)
     fine = refine(grid, frame, resolution)
     contours = legible_contours([fine], frame, contours)
-    return _scene(surface, grid, frame, fine, contours, path, title, alt)
+    return _scene(surface, grid, frame, fine, contours, path, title, alt, minima)
 
 
 def compare(
@@ -261,6 +268,7 @@ def _scene(
     path: xr.Dataset | None,
     title: str | None,
     alt: str | None,
+    minima: int = 0,
 ) -> Scene:
     labels = captions.labels(grid, frame)
     parts = surface_parts(fine, frame, contours=contours, name=grid.name)
@@ -269,6 +277,13 @@ def _scene(
         drawn, on_surface, outside = path_parts(fine, frame, path)
         parts += drawn
         steps = path["alpha"].size
+    caption = captions.caption(grid, frame, contours=contours, steps=steps, outside=outside)
+    described = alt or captions.alt(surface, grid, frame, title)
+    if minima:
+        tree = main_tree(surface, minima, variable=grid.name)
+        parts += trees.tree_parts(fine, frame, surface, tree, grid.name)
+        caption += f" {trees.words(tree)}"
+        described += "" if alt else f" Merge tree: {tree_words(tree, numbered(tree))}"
     other = frame.switched()
     other_ticks = captions.height_ticks(other) if other else []
     ticks = {axis: [x.at for x in labels if x.axis == axis and not x.name] for axis in "xyz"}
@@ -280,8 +295,8 @@ def _scene(
     both = {name: surface[name] for name in names if set(surface[name].dims) == {"alpha", "beta"}}
     return Scene(
         title=title or "",
-        alt=alt or captions.alt(surface, grid, frame, title),
-        caption=captions.caption(grid, frame, contours=contours, steps=steps, outside=outside),
+        alt=described,
+        caption=caption,
         frame=frame,
         grid=grid,
         clipped=captions.share_above(grid, frame),

@@ -72,7 +72,7 @@ def _ball(centre: np.ndarray) -> pv.PolyData:
     return mesh
 
 
-def tube(points: np.ndarray) -> Part:
+def tube(points: np.ndarray, *, colour: str = COLOUR, role: str = TUBE) -> Part:
     """Return a tube along a line of points (n, 3): a ring around each, joined lengthwise by one strip a side."""
     import pyvista as pv
 
@@ -97,4 +97,4 @@ def tube(points: np.ndarray) -> Part:
     along = [np.stack([numbers[:, k], numbers[:, k - 1]], axis=1).ravel() for k in range(SIDES)]
     cells = np.concatenate([np.append(len(one), one) for one in along])
     mesh = pv.PolyData(rounded(rings.reshape(-1, 3), 12), strips=cells)
-    return Part(mesh, {"color": COLOUR, "lighting": False}, TUBE)
+    return Part(mesh, {"color": colour, "lighting": False}, role)
