@@ -57,13 +57,15 @@ def profile_panels(
         raise ValueError(f"lines is a {type(lines).__name__}; expected a mapping from titles to lines")
     columns = min(check_whole("columns", columns, least=1), len(lines))
     rows = -(-len(lines) // columns)
-    figure = Picture(figsize=(3.3 * columns, 2.9 * rows), layout="constrained")
+    width = min(3.4, max(2.5, 7.5 / columns))
+    figure = Picture(figsize=(width * columns, 2.6 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for i, (ax, (title, entry)) in enumerate(zip(grid, lines.items(), strict=False)):
         alone = isinstance(entry, xr.Dataset) and "condition" not in entry.dims
         profile({str(title): entry} if alone else entry, variable=variable, log=log, title=str(title), ax=ax)
         if i % columns:
             ax.set_ylabel("")
+            ax.tick_params(labelleft=not share_scale)
     if share_scale:
         ends = np.array([ax.get_ylim() for ax in grid[: len(lines)]])
         for ax in grid[: len(lines)]:

@@ -15,7 +15,7 @@ from ..console import Failure
 
 ABOUT = ("title", "question", "part")  # what the metadata of a chapter say under "lossatlas"
 REPORT = "The report"  # the part of the book to which new chapters belong
-PARTS = ("Start here", REPORT, "Using it")  # as the contents name them
+PARTS = ("Start here", REPORT, "Sharp, flat, deep and wide", "Using it")  # as the contents name them
 CHECK = "check_parameters(globals())"
 
 
