@@ -379,7 +379,7 @@ def test_loss_curves_are_means_over_seeds_of_the_epochs_that_all_have():
     assert [line.get_linestyle() for line in ax.lines] == ["-", "--", "-", "--"]
     assert len({line.get_color() for line in ax.lines}) == 2 and ax.get_yscale() == "log"
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["sgd, train loss", "sgd, test loss", "adam, train loss", "adam, test loss"]
+    assert labels == ["sgd, training loss", "sgd, test loss", "adam, training loss", "adam, test loss"]
     assert len(bands(ax)) == 2 and "1–2 seeds" in ax.get_legend().get_title().get_text()
     assert "adam, test loss: 10 after the first epoch, 1.67 after the last" in figure.alt
     # The band reaches below zero, where a logarithm ends: it is cut, not lost.

@@ -176,7 +176,7 @@ def test_measures_that_do_not_apply_are_left_out_unless_asked_for():
     "name, label",
     [
         ("nonconvex_share", "non-convex share"),
-        ("train_loss", "train loss"),
+        ("train_loss", "training loss"),
         ("nonconvex_share, train − test", "non-convex share, train − test"),
         ("sharpness with L1", "sharpness with L1"),
         ("final training loss", "final training loss"),

@@ -251,7 +251,7 @@ def test_the_cheapest_training_with_enough_seeds_gives_its_measures_again(study)
     assert (condition.recipe.epochs, set(histories)) == (6, set(SEEDS))
     before = contents(study.store.root)
     rows = repeats(study)
-    assert set(rows) == {"final train loss", "final test loss", "non-convex share", "roughness"}
+    assert set(rows) == {"final training loss", "final test loss", "non-convex share", "roughness"}
     assert {row.verdict for row in rows.values()} == {"agrees"}
     for row in rows.values():
         assert row.repeated == pytest.approx(row.stored, rel=1e-3)

@@ -148,7 +148,7 @@ def loss_curves(
     --------
     >>> run = xr.Dataset({"train_loss": ("epoch", [2.0, 0.5])}, {"epoch": [1, 2]})
     >>> loss_curves({"SGD": run}, variables=["train_loss"]).alt
-    'Training curves. SGD, train loss: 2 after the first epoch, 0.5 after the last.'
+    'Training curves. SGD, training loss: 2 after the first epoch, 0.5 after the last.'
     """
     variables = check_names("variables", variables)
     found = groups("history", history, xr.Dataset)

@@ -81,7 +81,7 @@ QUANTITIES: dict[str, Measure] = {
     quantity.name: quantity
     for quantity in (
         Measure("loss", bounds=NOT_NEGATIVE),
-        Measure("train_loss", bounds=NOT_NEGATIVE),
+        Measure("train_loss", label="training loss", bounds=NOT_NEGATIVE),
         Measure("test_loss", bounds=NOT_NEGATIVE),
         Measure("accuracy", words="share of samples classified correctly; larger = better", bounds=SHARE),
         Measure("balanced_accuracy", words="mean over classes of the share classified correctly", bounds=SHARE),
@@ -119,7 +119,7 @@ def quantity(of: str | xr.DataArray) -> Measure:
     >>> quantity("nonconvex_share").label, quantity("nonconvex_share").bounds
     ('non-convex share', (0.0, 1.0))
     >>> quantity("train_loss").label
-    'train loss'
+    'training loss'
     """
     if isinstance(of, xr.DataArray):
         if of.name is None:

@@ -100,7 +100,8 @@ def first_test_surface(condition: Condition, stored: Sequence[Stored]) -> dict[i
 
 def measured(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, float]:
     """Return what is compared between trainings: the final losses, and two measures of the surface."""
-    found = {f"final {part} loss": float(history[f"{part}_loss"][-1]) for part in ("train", "test")}
+    names = {"train_loss": "final training loss", "test_loss": "final test loss"}
+    found = {words: float(history[name][-1]) for name, words in names.items()}
     if surface is not None:
         measures = geometry.measures(surface, ["nonconvex_share", "roughness"])
         found |= {geometry.spoken(value): float(value) for value in measures.values()}
