@@ -80,8 +80,7 @@ def worst_line(
     """
     radius, steps = real_number(radius, "radius", above=0), whole_number(steps, "steps", least=1)
     seed, progress = whole_number(seed, "seed", least=0), flag(progress, "progress")
-    options = {"loss": loss, "layers": layers, "predict": predict, "device": device}
-    hessian = loss_hessian(model, data, coordinates="filters", **options)
+    hessian = loss_hessian(model, data, loss=loss, layers=layers, coordinates="filters", predict=predict, device=device)
     check_finite_loss(hessian)
     with progress_bar(total=steps, description="worst case", unit=" steps", show=progress) as bar:
         step, rise = _ascend(hessian, radius, steps, seed, bar.update)
