@@ -150,8 +150,8 @@ TABLE = {
         *[(p, partial(connectivity.minimum_energy_path, MODEL, OTHER, DATA, **options)) for p, options in BANDS],
     ],
     "barrier": [
-        ("path: got NoneType, expected a Line or a Curve", partial(connectivity.barrier, None, DATA, model=MODEL)),
-        ("path: got 2 axes, expected a Line", partial(connectivity.barrier, PLANE, DATA, model=MODEL)),
+        ("path: got NoneType, expected a Line", partial(connectivity.barrier, None, DATA, model=MODEL)),
+        ("path: got alpha, beta, expected a Line", partial(connectivity.barrier, PLANE, DATA, model=MODEL)),
         (
             "points=2: expected a whole number of at least 3",
             partial(connectivity.barrier, LINE, DATA, model=MODEL, points=2),

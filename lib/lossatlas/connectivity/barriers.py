@@ -75,9 +75,9 @@ def barrier(
     >>> float(found.barrier), float(found.barrier_at), found.excess.values.round(2)  # a quadratic: no barrier
     (0.0, 0.0, array([ 0.  , -1.69, -2.25, -1.69,  0.  ]))
     """
-    if not isinstance(path, Subspace) or len(path.axes) != 1:
-        got = f"{len(path.axes)} axes" if isinstance(path, Subspace) else type(path).__name__
-        raise ValueError(f"path: got {got}, expected a Line or a Curve")
+    if not isinstance(path, Subspace) or len(path.axes) != 1 or path.axes[0].name not in ("alpha", "t"):
+        got = ", ".join(axis.name for axis in path.axes) if isinstance(path, Subspace) else type(path).__name__
+        raise ValueError(f"path: got {got}, expected a Line (alpha) or a Curve (t)")
     points = whole_number(points, "points", least=3)
     axis, positions = path.axes[0].name, np.linspace(0, 1, points)
     options: dict[str, Any] = {f"{axis}s": positions, "loss": loss, "metrics": metrics, "predict": predict}
