@@ -174,6 +174,10 @@
       const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
       return [name, new Float32Array(bytes.buffer)];
     });
+    if (!variables.length) { // a volume: nothing to read out
+      const none = () => null;
+      return { under: none, find: none, step: none, coordinates: none, point: () => [], text: () => "" };
+    }
     const { of } = heights(about);
     const share = (value, [low, high]) => (value - low) / (high - low) - 0.5;
     const back = (x, [low, high]) => low + (x + 0.5) * (high - low);

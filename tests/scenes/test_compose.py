@@ -392,7 +392,25 @@ WRONG = {  # of every public function: what is said, and the call
         ("variable='acc'", lambda data: scenes.export(data, "x.vts", variable="acc")),
         ("clip=-1", lambda data: scenes.export(data, "x.vts", clip=-1)),
     ],
+    "volume": [
+        ("surface is a NoneType", lambda data: scenes.volume(None)),
+        (r"dimensions .*a volume needs alpha, beta and gamma", lambda data: scenes.volume(data)),
+        ("variable='acc'", lambda data: scenes.volume(over_three(data), variable="acc")),
+        ("scale='cubic'.*'log', 'linear'", lambda data: scenes.volume(over_three(data), scale="cubic")),
+        ("levels=-1", lambda data: scenes.volume(over_three(data), levels=-1)),
+        ("levels=0 without slices", lambda data: scenes.volume(over_three(data), levels=0, slices=False)),
+        ("slices='yes'", lambda data: scenes.volume(over_three(data), slices="yes")),
+        ("clip=-1", lambda data: scenes.volume(over_three(data), clip=-1)),
+        (r"clim=\(3, 1\)", lambda data: scenes.volume(over_three(data), clim=(3, 1))),
+        ("no finite value", lambda data: scenes.volume(over_three(data * np.nan))),
+        ("title=3", lambda data: scenes.volume(over_three(data), title=3)),
+        ("alt=3", lambda data: scenes.volume(over_three(data), alt=3)),
+    ],
 }
+
+
+def over_three(data):
+    return data.expand_dims(gamma=[0.0, 1.0])
 
 
 @pytest.mark.parametrize(

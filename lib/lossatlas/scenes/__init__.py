@@ -2,5 +2,6 @@
 
 from lossatlas.scenes.compose import Scene, SceneRow, compare, scene
 from lossatlas.scenes.paraview import export
+from lossatlas.scenes.volumes import Volume, volume
 
-__all__ = ["Scene", "SceneRow", "compare", "export", "scene"]
+__all__ = ["Scene", "SceneRow", "Volume", "compare", "export", "scene", "volume"]
