@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +17,9 @@ from lossatlas.evaluation import batches, module_state
 
 METHODS = ("weights", "activations")
 
-Network = TypeVar("Network", bound=nn.Module)
 
 
-def align(a: nn.Module, b: Network, data: Any = None, *, method: str = "weights", seed: int = 0) -> Network:
+def align(a: nn.Module, b: nn.Module, data: Any = None, *, method: str = "weights", seed: int = 0) -> nn.Module:
     """Return a copy of network ``b`` with its hidden units and channels in the order that suits ``a`` best.
 
     The copy computes what ``b`` computes, up to rounding. Units that a shortcut adds to each other are permuted
@@ -81,7 +80,7 @@ def align(a: nn.Module, b: Network, data: Any = None, *, method: str = "weights"
         return _in_order(b, channels, match_activations(channels, one, other, held))
 
 
-def permute(model: Network, *, seed: int = 0) -> Network:
+def permute(model: nn.Module, *, seed: int = 0) -> nn.Module:
     """Return a copy of a network with all its hidden units and channels in a random order.
 
     Parameters
@@ -135,7 +134,7 @@ def _steps(model: nn.Module, what: str) -> list[tuple[str, str, str]]:
     return [(modules.get(str(node.target), ""), str(node.target), str(node.args)) for node in graph.graph.nodes]
 
 
-def _in_order(model: Network, channels: Channels, order: Order) -> Network:
+def _in_order(model: nn.Module, channels: Channels, order: Order) -> nn.Module:
     """Return a copy of a network with its units in an order."""
     copy_of_it = module_state.copied(model)
     if copy_of_it is None:

@@ -39,7 +39,7 @@ def eigenvalue_map(
     slice
         Plane, grid, split and samples.
     tolerance
-        Largest error of the ratio |λmin/λmax|; see :func:`lossatlas.curvature.extremes`.
+        Largest error of the ratio ``|λmin/λmax|``; see :func:`lossatlas.curvature.extremes`.
 
     Returns
     -------
