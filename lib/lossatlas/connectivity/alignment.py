@@ -18,7 +18,6 @@ from lossatlas.evaluation import batches, module_state
 METHODS = ("weights", "activations")
 
 
-
 def align(a: nn.Module, b: nn.Module, data: Any = None, *, method: str = "weights", seed: int = 0) -> nn.Module:
     """Return a copy of network ``b`` with its hidden units and channels in the order that suits ``a`` best.
 
@@ -142,4 +141,4 @@ def _in_order(model: nn.Module, channels: Channels, order: Order) -> nn.Module:
     values = module_state.tensors_of(copy_of_it)
     with torch.no_grad():
         module_state.write(copy_of_it, reordered(values, channels, order))
-    return copy_of_it  # type: ignore[return-value]
+    return copy_of_it

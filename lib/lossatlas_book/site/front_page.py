@@ -34,7 +34,7 @@ def plain(text: str) -> str:
 
 
 def covers(root: Path, scenes: Mapping[str, Sequence[gallery.Scene]], *, source: Path) -> str:
-    """Return the chapters of the report as a piece of a page: the first scene, the title and the question of each.
+    """Return the chapters with experiments as a piece of a page: the first scene, the title and the question of each.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def covers(root: Path, scenes: Mapping[str, Sequence[gallery.Scene]], *, source:
     source : path
         The folder whose `_static` becomes the site's.
     """
-    listed = {name for name, part in chapters.listed_parts(root).items() if part == chapters.REPORT}
+    listed = {name for name, part in chapters.listed_parts(root).items() if part in chapters.RESEARCH}
     found = []
     for name, path in chapters.chapters(root).items():
         if name in listed and scenes.get(name):
