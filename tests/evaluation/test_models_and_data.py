@@ -371,7 +371,7 @@ def test_losses_that_differentiate_by_the_inputs():
             there = copy.deepcopy(model).double()
             for name, parameter in there.named_parameters():
                 parameter.data = plane.at(a, b)[name].double()
-            expected.append(float(there(x.double().requires_grad_()).square().mean()))
+            expected.append(there(x.double().requires_grad_()).square().mean().item())
     np.testing.assert_allclose(inside.loss, np.array(expected).reshape(3, 3), rtol=1e-5)
     np.testing.assert_allclose(outside.loss, inside.loss, rtol=1e-5)
     assert "gradients by the inputs" in inside.strategy and x.grad is None and not x.requires_grad

@@ -73,6 +73,7 @@ def shaped_subspace(
     Examples
     --------
     >>> model = nn.Linear(1, 1, bias=False)
+    >>> _ = nn.init.ones_(model.weight)
     >>> data = torch.ones(1, 1), model(torch.ones(1, 1)).detach() + 2  # the loss is (w − w* − 2)²
     >>> line = shaped_subspace(model, data, low=[1.0], loss="mse", steps=2000, device="cpu", progress=False)
     >>> line.delta["weight"].round(decimals=3)

@@ -75,7 +75,7 @@ def worst_line(
     >>> inputs = torch.diag(torch.tensor([1.0, 2.0, 3.0]))
     >>> data = inputs, model(inputs).detach()
     >>> line = worst_line(model, data, loss="mse", device="cpu", progress=False)
-    >>> (line.delta["weight"] / model.weight.norm()).detach().abs().round(decimals=3)
+    >>> (line.delta["weight"] / model.weight.norm()).detach().abs().round(decimals=2)
     tensor([[0., 0., 1.]])
     """
     radius, steps = real_number(radius, "radius", above=0), whole_number(steps, "steps", least=1)
