@@ -10,8 +10,9 @@ from torch.nn import functional as F
 import lossatlas as la
 from lossatlas import patterns, vectors
 from lossatlas.patterns.cells import Networks, accumulate
-from lossatlas.patterns.fitting import black_and_white, private_networks
+from lossatlas.patterns.fitting import private_networks
 from lossatlas.patterns.geometry import Coordinates, made_orthogonal
+from lossatlas.patterns.objectives import black_and_white
 
 DIGITS = la.load_dataset("digits")
 RING = patterns.picture("ring", size=9)
@@ -57,7 +58,7 @@ def test_the_gradient_is_that_of_the_objective_written_out(make, together):
     expected = torch.autograd.grad(low - high, parts)
 
     def weigh(numbers, losses):
-        return losses, signs[numbers] * ((signs[numbers] > 0) | (losses < threshold))
+        return signs[numbers] * ((signs[numbers] > 0) | (losses < threshold))
 
     where = Coordinates(*(part.detach() for part in parts))
     gradients, losses = accumulate(networks, where, places, weigh, (inputs, targets))
@@ -190,3 +191,14 @@ def test_fidelity_is_what_scikit_learn_says_and_the_first_row_is_on_top():
     assert float(found.accuracy_gap) == pytest.approx(float(found.loss_gap) / 10)
     losses[0, 0] = np.nan
     assert int(patterns.fidelity(surface, black).n_not_finite) == 1
+
+
+def test_a_grey_picture_gets_the_losses_that_are_asked_for():
+    wanted = np.tile(np.linspace(0, 1, 6), (4, 1))
+    recipe = patterns.PatternRecipe(updates=400, cells=12, batch_size=100, learning_rate=0.01)
+    found = patterns.fit(network(), DIGITS, wanted, levels=(0.5, 2.0), recipe=recipe, progress=False)
+    np.testing.assert_allclose(found.picture, 0.5 + 1.5 * wanted)
+    where = {"alphas": found.alphas, "betas": found.betas}
+    surface = la.evaluate(network(), found.plane, DIGITS.train, device="cpu", progress=False, **where)
+    assert float(np.abs(surface.loss.T.values[::-1] - found.picture).mean()) < 0.15
+    assert float(found.history.squared_error[-20:].mean()) < 0.3 * float(found.history.squared_error[:20].mean())

@@ -46,3 +46,10 @@ def test_a_mask_has_its_share_and_its_seed():
 
 def test_pictures_may_have_the_largest_size():
     assert patterns.picture("heart", size=LARGEST).shape == (LARGEST, LARGEST)
+
+
+def test_a_file_keeps_its_greys(tmp_path):
+    ramp = np.tile(np.linspace(0, 1, 40), (40, 1))
+    imsave(tmp_path / "ramp.png", np.dstack([ramp] * 3))
+    cells = patterns.picture(tmp_path / "ramp.png", size=8, grey=True)
+    np.testing.assert_allclose(cells, np.tile(ramp[0].reshape(8, 5).mean(1), (8, 1)), atol=0.01)

@@ -60,7 +60,7 @@ def accumulate(
     networks: Networks,
     where: Coordinates,
     places: Tensor,
-    weigh: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    weigh: Callable[[Tensor, Tensor], Tensor],
     batch: tuple[Tensor, Tensor],
 ) -> tuple[list[Tensor], Tensor]:
     """Return the gradient of a sum over cells by the four parts of the coordinates, and the loss of every cell.
@@ -72,7 +72,7 @@ def accumulate(
     places
         (α, β) of the cells, (n, 2).
     weigh
-        ``weigh(numbers, losses)`` returns what cells add to the objective and its derivatives by their losses.
+        ``weigh(numbers, losses)`` returns the derivatives of the objective by the losses of cells.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def accumulate(
     for numbers in torch.arange(len(places)).split(networks.together):
         points = torch.stack([where.at(places[n], up.detach()) for n in numbers])
         losses, gradients = networks.gradients(points, *batch)
-        factors = weigh(numbers, losses)[1].to(gradients)
+        factors = weigh(numbers, losses).to(gradients)
         coefficients = torch.cat([torch.ones(len(numbers), 1).to(gradients), places[numbers].to(gradients)], dim=1)
         sums += (factors[:, None] * coefficients).T @ gradients
         found.append(losses)

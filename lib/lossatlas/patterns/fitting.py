@@ -23,12 +23,12 @@ from lossatlas.networks.losses import make_score
 from lossatlas.patterns.cells import Networks, accumulate
 from lossatlas.patterns.geometry import Coordinates, initial
 from lossatlas.patterns.journal import Journal, request_of
-from lossatlas.patterns.pictures import check_picture
+from lossatlas.patterns.objectives import BlackAndWhite, GreyLevels
+from lossatlas.patterns.pictures import check_greys, check_picture
 from lossatlas.patterns.recipe import PatternRecipe
 from lossatlas.vectors import Params
 
 KEEP_SECONDS = 60.0  # between two writes of the resume file
-COLUMNS = ("loss_black", "loss_white", "share_at_threshold", "scale", "gradient_norm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,12 @@ class Pattern:
     plane
         Its coordinates count cells from the centre of the picture: α to the right, β upwards.
     picture
-        The cells that were asked for, (rows, columns); True is black, where the loss is to be low.
+        The cells that were asked for, (rows, columns): True is black, where the loss is to be low; or the loss that
+        each cell is to have.
     history
-        Dataset over ``update``: mean losses of the black and white cells drawn, ``share_at_threshold`` of the white
-        ones, the learned ``scale``, and the ``gradient_norm`` before clipping.
+        Dataset over ``update``: the learned ``scale``, the ``gradient_norm`` before clipping, and of the cells drawn
+        ``loss_black``, ``loss_white`` and the ``share_at_threshold`` of the white ones; or the means of ``loss``,
+        ``loss_wanted`` and ``squared_error``.
     """
 
     plane: Plane
@@ -77,6 +79,7 @@ def fit(
     data,
     picture: np.ndarray,
     *,
+    levels: tuple[float, float] | None = None,
     recipe: PatternRecipe = PatternRecipe(),  # noqa: B008  (frozen)
     loss: str | Callable | None = None,
     seed: int = 0,
@@ -100,7 +103,11 @@ def fit(
     data
         A :class:`~lossatlas.Dataset`, of which the training split is used, or a pair of tensors (inputs, targets).
     picture
-        Two-valued array (rows, columns); True, or the smaller value, is black. See :func:`picture`.
+        Two-valued array (rows, columns); True, or the smaller value, is black. See :func:`picture`. With ``levels``,
+        any array of numbers from 0 (black) to 1 (white).
+    levels
+        The losses that black and white cells are to have; greys are to have losses in between. None asks for losses
+        as low and as high as possible.
     recipe
         How to fit.
     loss
@@ -146,7 +153,7 @@ def fit(
     """
     module_state.check_model(model)
     inputs, targets, loss = training_data(data, loss)
-    black = check_picture(picture, name="picture")
+    wanted = check_picture(picture, name="picture") if levels is None else check_greys(picture, levels)
     instance_of(recipe, "recipe", PatternRecipe, "a lossatlas.patterns.PatternRecipe")
     seed, progress = whole_number(seed, "seed", least=0), flag(progress, "progress")
     watch_every = whole_number(watch_every, "watch_every", least=1)
@@ -157,36 +164,49 @@ def fit(
     inputs, targets = inputs.to(place), targets.to(place)
     generator = torch.Generator().manual_seed(seed)
     start = initial(networks.model, scale=recipe.scale, centre_scales=recipe.centre_scales, generator=generator)
-    request = request_of(networks.template, inputs, targets, loss, black, recipe, seed)
-    run = _Run(networks, start, black, recipe, seed, Journal(arguments.check_resume(resume), request))
+    request = request_of(networks.template, inputs, targets, loss, wanted, recipe, seed)
+    objective = (
+        BlackAndWhite(wanted, recipe.cells, recipe.threshold, not recipe.skip_interior)
+        if levels is None
+        else GreyLevels(wanted, recipe.cells)
+    )
+    run = _Run(networks, start, wanted.shape, objective, recipe, seed, Journal(arguments.check_resume(resume), request))
     with progress_bar(total=recipe.updates, description="fitting", unit=" updates", show=progress) as bar:
         bar.skip(run.done)
         try:
             if watch and not run.done:
                 watch(0, run.plane())
             while run.done < recipe.updates:
-                black_loss, white_loss = run.update(inputs, targets)
-                bar.set_postfix(black=f"{black_loss:.2f}", white=f"{white_loss:.2f}", refresh=False)
+                run.update(inputs, targets)
+                told = zip(objective.columns, run.rows[-1], strict=False)
+                bar.set_postfix({name: f"{value:.2f}" for name, value in told}, refresh=False)
                 bar.update()
                 if watch and (run.done % watch_every == 0 or run.done == recipe.updates):
                     watch(run.done, run.plane())
         finally:
             run.keep()
-    return Pattern(run.plane(), black, run.history(provenance(model, place)))
+    return Pattern(run.plane(), wanted, run.history(provenance(model, place)))
 
 
 class _Run:
     """A fit between two updates."""
 
-    def __init__(self, networks, start: Coordinates, black: np.ndarray, recipe: PatternRecipe, seed: int, journal):
-        self.networks, self.recipe, self.seed, self.journal = networks, recipe, seed, journal
+    def __init__(
+        self,
+        networks: Networks,
+        start: Coordinates,
+        shape: tuple[int, ...],
+        objective: BlackAndWhite | GreyLevels,
+        recipe: PatternRecipe,
+        seed: int,
+        journal: Journal,
+    ):
+        self.networks, self.objective, self.shape = networks, objective, shape
+        self.recipe, self.seed, self.journal = recipe, seed, journal
         self.where = Coordinates(*(tensor.clone().requires_grad_() for tensor in start.tensors))
         self.optimizer = torch.optim.Adam(self.where.tensors, lr=recipe.learning_rate)
         self.rows = journal.restore(self.where, self.optimizer)
-        self.kept, self.began, self.shape = time.monotonic(), time.perf_counter(), black.shape
-        edges = black_and_white(black, interior=not recipe.skip_interior)
-        columns, rows = centred(black.shape[1]), centred(black.shape[0])[::-1]
-        self.places = [np.stack([columns[where[1]], rows[where[0]]], axis=1) for where in map(np.nonzero, edges)]
+        self.kept, self.began = time.monotonic(), time.perf_counter()
 
     @property
     def done(self) -> int:
@@ -201,35 +221,25 @@ class _Run:
         description = {"kind": "pattern", "cells": list(self.shape), "seed": self.seed, "updates": self.done}
         return Plane(origin, right, up, {**description, "recipe": asdict(self.recipe)}, units="cells of the picture")
 
-    def update(self, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
-        """Make one update; return the mean losses of the black and white cells that it drew."""
+    def update(self, inputs: Tensor, targets: Tensor) -> None:
+        """Make one update and add a row to the history."""
         recipe = self.recipe
         draw = np.random.default_rng([self.seed, self.done])
-        chosen = [places[draw.permutation(len(places))[: recipe.cells]] for places in self.places]
+        cells, weigh = self.objective.draw(draw)
+        rows, columns = self.shape
+        places = np.stack([centred(columns)[cells[:, 1]], centred(rows)[::-1][cells[:, 0]]], axis=1)
         samples = torch.from_numpy(draw.permutation(len(inputs))[: recipe.batch_size]).to(inputs.device)
-        blacks, whites = map(len, chosen)
-        signs = torch.tensor([1 / blacks] * blacks + [-1 / whites] * whites)
-
-        def weigh(numbers: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
-            factors = signs[numbers].to(losses)
-            counted = (factors > 0) | (losses < recipe.threshold)
-            return factors * losses.clamp(max=recipe.threshold).where(factors < 0, losses), factors * counted
-
         with torch.random.fork_rng(devices=[]):  # of dropout
             torch.manual_seed(int(draw.integers(2**62)))
             batch = inputs[samples], targets[samples]
-            places = torch.from_numpy(np.concatenate(chosen))
-            gradients, losses = accumulate(self.networks, self._detached(), places, weigh, batch)
+            gradients, losses = accumulate(self.networks, self._detached(), torch.from_numpy(places), weigh, batch)
         for tensor, gradient in zip(self.where.tensors, gradients, strict=True):
             tensor.grad = gradient.reshape(tensor.shape)
         norm = float(nn.utils.clip_grad_norm_(self.where.tensors, recipe.clip or np.inf))
         self.optimizer.step()
-        black, white = losses[:blacks], losses[blacks:]
-        above = float((white >= recipe.threshold).double().mean())
-        self.rows.append((float(black.mean()), float(white.mean()), above, float(self.where.scale.detach()), norm))
+        self.rows.append((*self.objective.row(cells, losses), float(self.where.scale.detach()), norm))
         if time.monotonic() - self.kept > KEEP_SECONDS:
             self.keep()
-        return self.rows[-1][0], self.rows[-1][1]
 
     def _detached(self) -> Coordinates:
         return Coordinates(*(tensor.detach() for tensor in self.where.tensors))
@@ -242,21 +252,10 @@ class _Run:
     def history(self, attrs: dict) -> xr.Dataset:
         """Return the history of all updates."""
         table = np.array(self.rows)
-        columns = {name: ("update", table[:, i]) for i, name in enumerate(COLUMNS)}
+        names = (*self.objective.columns, "scale", "gradient_norm")
+        columns = {name: ("update", table[:, i]) for i, name in enumerate(names)}
         seconds = round(time.perf_counter() - self.began, 3)
         return xr.Dataset(columns, {"update": np.arange(1, len(table) + 1)}, {**attrs, "seconds": seconds})
-
-
-def black_and_white(black: np.ndarray, *, interior: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return which cells of each colour count; without ``interior``, only those beside a cell of the other colour.
-
-    Neighbours touch at a side or a corner. A colour keeps all its cells if none of them would be left.
-    """
-    padded = np.pad(black, 1, mode="edge")
-    rows, columns = black.shape
-    shifted = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
-    mixed = np.any([cells != black for cells in shifted], axis=0) | interior
-    return black & mixed, ~black & mixed
 
 
 def private_networks(model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], place: torch.device) -> Networks:

@@ -79,7 +79,7 @@ def request_of(
     inputs: Tensor,
     targets: Tensor,
     loss: str | Callable,
-    black: np.ndarray,
+    picture: np.ndarray,
     recipe: PatternRecipe,
     seed: int,
 ) -> str:
@@ -90,7 +90,7 @@ def request_of(
     shapes = [(name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in template.items()]
     named = {key: value for key, value in asdict(recipe).items() if key != "updates"}
     words = repr((shapes, identity.describe_function(loss), named, seed))
-    return identity.fingerprint([inputs, targets, torch.from_numpy(black.copy())], words)
+    return identity.fingerprint([inputs, targets, torch.from_numpy(picture.copy())], words)
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

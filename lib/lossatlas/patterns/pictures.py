@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lossatlas._checks import path_like, real_number, whole_number
+from lossatlas._checks import flag, path_like, real_number, whole_number
 
 LARGEST = 200  # cells along a side
 SPAN = 1.25  # shapes fit into a square of this half-width
@@ -58,8 +58,8 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-def picture(what: str | os.PathLike, *, size: int = 30) -> np.ndarray:
-    """Return a black-and-white picture: a shape, a text, or the picture in a file.
+def picture(what: str | os.PathLike, *, size: int = 30, grey: bool = False) -> np.ndarray:
+    """Return a picture: a shape, a text, or the picture in a file.
 
     Parameters
     ----------
@@ -68,11 +68,14 @@ def picture(what: str | os.PathLike, *, size: int = 30) -> np.ndarray:
         other text, which is drawn in letters.
     size
         Cells along the longer side.
+    grey
+        Whether a file keeps its greys.
 
     Returns
     -------
     ndarray of bool
-        (rows, columns), the first row on top; True is black, where the loss is to be low.
+        (rows, columns), the first row on top; True is black, where the loss is to be low. With ``grey``, numbers from
+        0 (black) to 1 (white).
 
     Raises
     ------
@@ -95,11 +98,15 @@ def picture(what: str | os.PathLike, *, size: int = 30) -> np.ndarray:
     """
     size = whole_number(size, "size", least=3, most=LARGEST)
     path_like(what, "what")
+    if flag(grey, "grey"):
+        if not (isinstance(what, os.PathLike) or Path(what).suffix.lower() == ".png"):
+            raise ValueError(f"grey=True: expected a PNG file, not what={what!r}")
+        return _from_file(Path(what), size)
     if isinstance(what, str) and what in SHAPES:
         side = SPAN * (2 * np.arange(size) + 1 - size) / size
         found = SHAPES[what](side[None, :], -side[:, None])
     elif isinstance(what, os.PathLike) or Path(what).suffix.lower() == ".png":
-        found = _from_file(Path(what), size)
+        found = _from_file(Path(what), size) < 0.5
     else:
         found = _letters(str(what), size)
     return check_picture(found, name=f"what={str(what)!r:.60}")
@@ -147,8 +154,23 @@ def check_picture(found: object, *, name: str) -> np.ndarray:
     return cells if cells.dtype == bool else cells == values[0]
 
 
+def check_greys(found: object, levels: object) -> np.ndarray:
+    """Return the losses that the cells of a grey picture are to have. Raises ValueError for anything else."""
+    try:
+        first, second = levels  # type: ignore[misc]
+        low, high = real_number(first, "levels"), real_number(second, "levels")
+    except TypeError:
+        raise ValueError(f"levels={levels!r:.60}: expected two losses, for black and for white cells") from None
+    cells = np.asarray(found)
+    if cells.ndim != 2 or cells.dtype.kind not in "biuf" or not ((cells >= 0) & (cells <= 1)).all():
+        raise ValueError(f"picture: expected an array (rows, columns) of numbers from 0 to 1, not {found!r:.60}")
+    if not 1 <= min(cells.shape) <= max(cells.shape) <= LARGEST or cells.min() == cells.max() or low == high:
+        raise ValueError(f"picture, levels: expected at most {LARGEST} cells along a side, and different losses")
+    return low + (high - low) * cells.astype(np.float64)
+
+
 def _from_file(path: Path, size: int) -> np.ndarray:
-    """Return the dark pixels of a picture file, resized; transparent pixels are white."""
+    """Return the greys of a picture file, from 0 (black) to 1, resized; transparent pixels are white."""
     from matplotlib.image import imread
 
     try:
@@ -159,7 +181,7 @@ def _from_file(path: Path, size: int) -> np.ndarray:
     grey = pixels[..., : min(3, pixels.shape[2])].mean(axis=2)
     if pixels.shape[2] in (2, 4):
         grey = 1 - (1 - grey) * pixels[..., -1]
-    return _resized(grey, size) < 0.5
+    return _resized(grey, size)
 
 
 def _letters(text: str, size: int) -> np.ndarray:
