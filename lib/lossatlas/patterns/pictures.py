@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -154,10 +155,10 @@ def check_picture(found: object, *, name: str) -> np.ndarray:
     return cells if cells.dtype == bool else cells == values[0]
 
 
-def check_greys(found: object, levels: object) -> np.ndarray:
+def check_greys(found: object, levels: Any) -> np.ndarray:
     """Return the losses that the cells of a grey picture are to have. Raises ValueError for anything else."""
     try:
-        first, second = levels  # type: ignore[misc]
+        first, second = levels
         low, high = real_number(first, "levels"), real_number(second, "levels")
     except TypeError:
         raise ValueError(f"levels={levels!r:.60}: expected two losses, for black and for white cells") from None
