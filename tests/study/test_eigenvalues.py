@@ -12,7 +12,7 @@ from lossatlas.networks.training import Recipe
 from lossatlas.study import Condition, RandomPlane, Slice, Study, eigenvalue_map
 from lossatlas.study import eigenvalues as module
 from lossatlas.study.files import write_dataset
-from lossatlas.study.reevaluation import kept_tensors
+from lossatlas.study.reevaluation import kept_tensors, stored_surfaces
 from lossatlas_book.checks import verify
 from lossatlas_book.console import Failure
 
@@ -57,18 +57,18 @@ def test_a_killed_map_resumes_at_its_last_row(study, monkeypatch):
 
 def altered(study):
     path = next(study.store.root.glob("eigenvalues-*.nc"))
-    (stored,), _ = module.stored_maps(study)
-    write_dataset(path, stored.found.assign(largest=stored.found.largest * 1.1))
+    (stored,), _ = stored_surfaces(study, kind=module.NAME)
+    write_dataset(path, stored.surface.assign(largest=stored.surface.largest * 1.1))
 
 
 def test_an_untouched_map_agrees_and_an_altered_one_differs(study):
     eigenvalue_map(study, QUICK, 0, slice=SLICE)
-    (stored,), left_out = module.stored_maps(study)
+    (stored,), left_out = stored_surfaces(study, kind=module.NAME)
     assert not left_out and stored.condition == QUICK and stored.slice == SLICE
     with kept_tensors(study) as kept:
         assert module.check_map(kept, stored, points=9).verdict == "agrees"
         altered(study)
-        (stored,), _ = module.stored_maps(study)
+        (stored,), _ = stored_surfaces(study, kind=module.NAME)
         assert module.check_map(kept, stored, points=9).verdict == "differs"
 
 

@@ -135,9 +135,7 @@ def _steps(model: nn.Module, what: str) -> list[tuple[str, str, str]]:
 
 def _in_order(model: nn.Module, channels: Channels, order: Order) -> nn.Module:
     """Return a copy of a network with its units in an order."""
-    copy_of_it = module_state.copied(model)
-    if copy_of_it is None:
-        raise ValueError(f"model: {type(model).__name__} cannot be copied")
+    copy_of_it = module_state.own_copy(model)
     values = module_state.tensors_of(copy_of_it)
     with torch.no_grad():
         module_state.write(copy_of_it, reordered(values, channels, order))

@@ -69,10 +69,7 @@ class Objective:
     def __init__(self, module: nn.Module, data: Any, loss: str | Callable, recipe: Recipe, device: str | torch.device):
         instance_of(recipe, "recipe", Recipe, "a lossatlas.Recipe")
         self.recipe, self.score, self.device = recipe, losses.make_score(loss), pick_device(device)
-        copy_of_it = module_state.copied(module)
-        if copy_of_it is None:
-            raise ValueError(f"model: {type(module).__name__} cannot be copied")
-        self.model = copy_of_it.to(self.device).eval()
+        self.model = module_state.own_copy(module).to(self.device).eval()
         self.inputs, self.targets = self._read(data, loss)
         if recipe.augment and self.inputs.dim() != 4:
             raise ValueError(f"recipe: augment=True expects images (N, C, H, W), not {tuple(self.inputs.shape)}")

@@ -254,9 +254,7 @@ def loss_hessian(
     arguments.check_predict(predict)
     one_of(coordinates, "coordinates", COORDINATES)
     place, named = pick_device(device), checks.names(layers, "layers")
-    private = module_state.copied(model)
-    if private is None:
-        raise ValueError(f"model: {type(model).__name__} cannot be copied; expected a module that copy.deepcopy copies")
+    private = module_state.own_copy(model)
     private = private.to(place).eval().requires_grad_(False)
     params = _chosen(private, named)
     random = RandomState.now(*owned_generators(model, private, predict, loss))

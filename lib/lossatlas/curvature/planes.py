@@ -82,7 +82,7 @@ def hessian_plane(
         found["smallest"] = bottom.values[0], bottom.vectors[0]
     origin = vectors.parameters_of(model)
     still = vectors.zeros_like(origin)
-    delta, eta = ({**still, **{n: part.to(origin[n]) for n, part in found[d][1].items()}} for d in directions)
+    delta, eta = ({**still, **found[name][1]} for name in directions)
     description = {
         "kind": f"eigenvectors of the Hessian: {directions[0]} and {directions[1]}",
         "normalize": None,

@@ -92,9 +92,7 @@ def shaped_subspace(
         found, losses = _search(hessian, points, number, (level, steps, rate, start, seed), bar.update)
     network = read(model, "model")
     origin = vectors.copy_of(network.parameters)
-    directions = [
-        {name: tensor.to(origin[name]) for name, tensor in {**vectors.zeros_like(origin), **d}.items()} for d in found
-    ]
+    directions = [{**vectors.zeros_like(origin), **direction} for direction in found]
     description = {
         "kind": "search for a shape",
         "low": points[:number].tolist(),

@@ -86,8 +86,7 @@ def worst_line(
         step, rise = _ascend(hessian, radius, steps, seed, bar.update)
     network = read(model, "model")
     origin = vectors.copy_of(network.parameters)
-    found = {**vectors.zeros_like(origin), **hessian.as_params(step / radius)}
-    delta = {name: tensor.to(origin[name]) for name, tensor in found.items()}
+    delta = {**vectors.zeros_like(origin), **hessian.as_params(step / radius)}
     description = {"kind": "worst case", "normalize": None, "radius": radius, "rise": rise, "steps": steps}
     buffers = vectors.copy_of(network.buffers)
     return Line(origin, delta, {**description, "seed": seed}, units=UNITS["filter"], buffers=buffers)

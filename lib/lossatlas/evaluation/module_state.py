@@ -127,6 +127,14 @@ def copied(model: nn.Module) -> nn.Module | None:
     return None if _reaches_back(copy_of_it, model) else _unwrapped(copy_of_it)
 
 
+def own_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of a module as :func:`copied` makes it. Raises ValueError if it cannot be copied."""
+    copy_of_it = copied(model)
+    if copy_of_it is None:
+        raise ValueError(f"model: {type(model).__name__} cannot be copied; expected a module that copy.deepcopy copies")
+    return copy_of_it
+
+
 def _reaches_back(copy_of_it: nn.Module, model: nn.Module) -> bool:
     """Return whether a function that the copy holds uses a module or tensor of the original: closures are shared."""
     originals = {id(part) for part in (*model.modules(), *model.parameters(), *model.buffers())}

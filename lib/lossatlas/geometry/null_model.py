@@ -7,6 +7,7 @@ from numbers import Integral
 import numpy as np
 import xarray as xr
 
+from lossatlas._checks import whole_number
 from lossatlas.geometry.checks import check_number
 from lossatlas.geometry.grid import Grid, Stack, axis_names
 from lossatlas.geometry.shape import best_quadratic
@@ -24,11 +25,6 @@ def _random_phases(grid: Grid, random: np.random.Generator) -> np.ndarray:
     phases.flat[0] = np.angle(spectrum.flat[0])  # the mean stays
     drawn = np.fft.ifftn(abs(spectrum) * np.exp(1j * phases)).real
     return np.where(grid.finite, grid.values - residuals + drawn, np.nan)
-
-
-def _check_seed(seed: object) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"seed={seed!r}: expected a whole number of at least 0")
 
 
 def random_phases(surface: xr.Dataset, seed: int, *, variable: str = "loss") -> xr.Dataset:
@@ -70,7 +66,7 @@ def random_phases(surface: xr.Dataset, seed: int, *, variable: str = "loss") -> 
     True
     """
     names = axis_names(surface, variable)
-    _check_seed(seed)
+    seed = whole_number(seed, "seed", least=0)
     stack = Stack.of(surface, variable)
     generators = np.random.default_rng(seed).spawn(len(stack.grids))
     drawn = [_random_phases(grid, random) for grid, random in zip(stack.grids, generators, strict=True)]
@@ -134,7 +130,7 @@ def significance(
     share = check_number("level", level, least=0, most=1, above=True)
     if isinstance(draws, bool) or not isinstance(draws, Integral) or (1 + draws) * share < 1:
         raise ValueError(f"draws={draws!r}: expected a whole number of at least {int(np.ceil(1 / share)) - 1}")
-    _check_seed(seed)
+    seed = whole_number(seed, "seed", least=0)
     stack = Stack.of(surface, variable)
     generators = np.random.default_rng(seed).spawn(len(stack.grids))
     longest = np.array(

@@ -134,6 +134,11 @@ class Run:
     steps: tuple[int, ...]
     buffers: Params = field(default_factory=dict)
 
+    @property
+    def state(self) -> Params:
+        """Parameters and buffers, as ``load_state_dict`` takes them."""
+        return {**self.buffers, **self.params}
+
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Return SGD or Adam over the parameters of a model, with ``recipe.l2`` on the weights alone."""

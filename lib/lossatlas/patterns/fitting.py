@@ -260,9 +260,7 @@ class _Run:
 
 def private_networks(model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], place: torch.device) -> Networks:
     """Return networks that share the architecture of a model, with a copy that nobody else uses."""
-    private = module_state.copied(model)
-    if private is None:
-        raise ValueError(f"model: {type(model).__name__} cannot be copied; expected a module that copy.deepcopy copies")
+    private = module_state.own_copy(model)
     private = private.to(place).train().requires_grad_(False)
     replace_all_batch_norm_modules_(private)  # statistics of the batch, without running averages
     template: Params = vectors.parameters_of(private)

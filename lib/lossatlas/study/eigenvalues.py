@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +12,8 @@ from lossatlas._checks import instance_of, real_number
 from lossatlas.datasets.cache import DatasetUnavailable
 from lossatlas.datasets.load import fixed_sample
 from lossatlas.evaluation.surface import COMPUTING_VERSION
-from lossatlas.study.conditions import Condition, condition_of, run_request
-from lossatlas.study.files import DamagedFile, read_dataset
-from lossatlas.study.reevaluation import AGREES, DIFFERS, Check, Missing
+from lossatlas.study.conditions import Condition, run_request
+from lossatlas.study.reevaluation import AGREES, DIFFERS, Check, Missing, Stored
 from lossatlas.study.slices import Slice
 from lossatlas.study.study import Study
 
@@ -99,46 +96,18 @@ def compute_map(
     )
 
 
-@dataclass(frozen=True)
-class StoredMap:
-    """One stored map of eigenvalues and the request that it answers."""
-
-    path: Path
-    found: xr.Dataset
-    condition: Condition
-    seed: int
-    slice: Slice
-    tolerance: float
-
-
-def stored_maps(study: Study) -> tuple[list[StoredMap], dict[str, str]]:
-    """Return every stored map of a chapter, and why others are left out, by file name."""
-    maps, left_out = [], {}
-    for path in sorted(study.store.root.glob(f"{NAME}-*.nc")):
-        try:
-            found = read_dataset(path)
-            request = json.loads(found.attrs["request"])
-            condition, seed = condition_of(request["run"], found.attrs.get("condition", ""))
-            if request["computing_version"] != COMPUTING_VERSION:
-                raise ValueError(f"computed by version {request['computing_version']}, this is {COMPUTING_VERSION}")
-            maps.append(
-                StoredMap(path, found, condition, seed, Slice.from_request(request["slice"]), request["tolerance"])
-            )
-        except (DamagedFile, ValueError, KeyError, TypeError) as error:
-            left_out[path.name] = f"cannot be used ({error})"
-    return maps, left_out
-
-
-def check_map(kept: Study, stored: StoredMap, *, seed: int = 0, points: int = CHECKED) -> Check:
+def check_map(kept: Study, stored: Stored, *, seed: int = 0, points: int = CHECKED) -> Check:
     """Compute the eigenvalues at a few points of a stored map again, from random starts, and compare.
 
+    The map is one of ``stored_surfaces(study, kind=NAME)``.
     Both λmin and λmax must agree to twice the tolerance of the map, in units of the larger of the two.
     """
     start = time.perf_counter()
     draw = np.random.default_rng([seed, int(stored.path.stem[-12:], 16)])
-    found, worst, agrees = stored.found, 0.0, True
+    found, worst, agrees = stored.surface, 0.0, True
+    tolerance = float(found.attrs["tolerance"])
     at = draw.permutation(found.loss.size)[: min(points, found.loss.size)]
-    name = f"eigenvalues of {stored.condition.label}, seed {stored.seed} ({stored.path.stem[-12:]})"
+    name = f"{NAME} of {stored.name}"
     try:
         for i, j in zip(*np.unravel_index(at, found.loss.shape), strict=True):
             here = found.isel(alpha=[i], beta=[j])
@@ -147,13 +116,13 @@ def check_map(kept: Study, stored: StoredMap, *, seed: int = 0, points: int = CH
                 stored.condition,
                 stored.seed,
                 slice=stored.slice,
-                tolerance=stored.tolerance,
+                tolerance=tolerance,
                 alphas=here.alpha.values,
                 betas=here.beta.values,
             )
             size = float(np.maximum(abs(here.smallest), abs(here.largest)).max())
             difference = max(float(abs(fresh[key] - here[key]).max()) for key in ("smallest", "largest")) / size
-            worst, agrees = max(worst, difference), agrees and bool(difference <= 2 * stored.tolerance)
+            worst, agrees = max(worst, difference), agrees and bool(difference <= 2 * tolerance)
     except (DatasetUnavailable, Missing, RuntimeError) as error:
         return Check(name, 0, found.loss.size, np.nan, time.perf_counter() - start, str(error).splitlines()[0])
     verdict = AGREES if agrees else DIFFERS

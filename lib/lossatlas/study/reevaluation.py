@@ -213,10 +213,13 @@ def check_surface(kept: Study, stored: Stored, *, share: float = 1.0, seed: int 
     return Check(stored.name, points, surface.loss.size, worst, time.perf_counter() - start, verdict, rounded)
 
 
-def stored_surfaces(study: Study) -> tuple[list[Stored], dict[str, str]]:
-    """Return every stored surface of a chapter, and why others are left out, by file name."""
+def stored_surfaces(study: Study, *, kind: str = "surface") -> tuple[list[Stored], dict[str, str]]:
+    """Return every stored surface of a chapter, and why others are left out, by file name.
+
+    Files of another ``kind`` that answer a request for a run and a slice, such as "eigenvalues", are read alike.
+    """
     found, left_out = [], {}
-    for path in sorted(study.store.root.glob("surface-*.nc")):
+    for path in sorted(study.store.root.glob(f"{kind}-*.nc")):
         try:
             found.append(read(path))
         except ValueError as error:

@@ -100,7 +100,7 @@ class Study:
         device = pick_device(self.device)
         run = fit(model, data, recipe=condition.recipe, seed=seed, device=device, progress=self.progress)
         run = replace(run, history=run.history.assign_attrs(provenance(model, device)))
-        self._weights_store(seed).put_tensors(condition.name, request, {**run.buffers, **run.params})
+        self._weights_store(seed).put_tensors(condition.name, request, run.state)
         self.store.result(f"history-{condition.name}", request, lambda: run.history)
         return run
 
@@ -121,8 +121,7 @@ class Study:
             return load_pretrained(condition.pretrained)
         state = self._weights_store(seed).tensors(condition.name, run_request(condition, seed))
         if state is None:
-            run = self.train(condition, seed)
-            state = {**run.buffers, **run.params}
+            state = self.train(condition, seed).state
         model = build_model(condition.model, condition.data, seed=seed, **condition.options)
         model.load_state_dict(state)
         return model.eval()

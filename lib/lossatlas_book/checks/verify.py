@@ -6,7 +6,6 @@ import datetime
 import math
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ from ..notebooks import chapters
 
 if TYPE_CHECKING:
     from lossatlas.study import Study
-    from lossatlas.study.eigenvalues import StoredMap
     from lossatlas.study.reevaluation import Check, Stored
     from lossatlas.study.retraining import Repeat
 
@@ -37,7 +35,7 @@ def chosen(root: Path, name: str, *, day: datetime.date) -> list[str]:
     stored = [
         chapter
         for chapter in chapters.chapters(root)
-        if any((results / chapter).glob("surface-*.nc")) or any((results / chapter).glob("eigenvalues-*.nc"))
+        if any(any((results / chapter).glob(f"{kind}-*.nc")) for kind in ("surface", "eigenvalues"))
     ]
     if name in ("", "today") and not stored:
         raise Failure(f"there is nothing to verify: no chapter has surfaces in {results}")
@@ -63,7 +61,7 @@ def verify(root: Path, name: str, *, day: datetime.date, full: bool = False) -> 
 def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
     """Verify one chapter; returns what is wrong."""
     from lossatlas.study import Study
-    from lossatlas.study.eigenvalues import stored_maps
+    from lossatlas.study.eigenvalues import NAME
     from lossatlas.study.reevaluation import AGREES, kept_tensors, stored_surfaces, to_verify
 
     study = Study(name, results=root / "data" / "results", progress=False, reads=_reads(root, name))
@@ -71,7 +69,7 @@ def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
         found, left_out = stored_surfaces(study)
         shown = to_verify(kept, found)
         checks = _surfaces(kept, shown, current=current, budget=math.inf if full else SURFACE_SECONDS, seed=seed)
-        maps, maps_left_out = stored_maps(study)
+        maps, maps_left_out = stored_surfaces(study, kind=NAME)
         checks += _eigenvalues(kept, maps, current=current, seed=seed)
         left_out |= maps_left_out
         current.result = f"{len(shown)} surfaces" + (f", {len(maps)} maps of eigenvalues" if maps else "")
@@ -86,24 +84,24 @@ def _chapter(root: Path, name: str, *, seed: int, full: bool) -> list[str]:
 
 def _reads(root: Path, name: str) -> tuple[str, ...]:
     """Return the chapters whose weights a chapter reads."""
-    patterns = chapters.about(chapters.find(root, name)).get("reads", [])
-    folders = [folder.name for folder in sorted((root / "data" / "results").glob("*")) if folder.is_dir()]
-    return tuple(f for f in folders if f != name and any(fnmatch(f, p.partition("/")[0]) for p in patterns))
+    folders = [folder.name for folder in (root / "data" / "results").glob("*") if folder.is_dir()]
+    return tuple(sorted(chapters.reads_from(chapters.find(root, name), folders)))
 
 
-def _eigenvalues(kept: Study, maps: Sequence[StoredMap], *, current: Step, seed: int) -> list[Check]:
+def _eigenvalues(kept: Study, maps: Sequence[Stored], *, current: Step, seed: int) -> list[Check]:
     """Check maps of eigenvalues at a few points each, of the networks whose weights are kept."""
     from lossatlas._progress import Remaining
     from lossatlas.study.eigenvalues import CHECKED, check_map
 
     shown = [one for one in maps if one.condition.pretrained or kept.weights_path(one.condition, one.seed).exists()]
-    left = Remaining({one.path.stem: CHECKED * one.found.attrs["seconds"] / one.found.loss.size for one in shown})
+    left = Remaining({one.path.stem: CHECKED * one.seconds / one.surface.loss.size for one in shown})
     checks = []
     for number, one in enumerate(shown, 1):
         left.begin(one.path.stem)
         words = f"eigenvalues {number} of {len(shown)}"
         with kept_current(current, lambda words=words: ", ".join(filter(None, [words, about_left(left.seconds())]))):
             checks.append(check_map(kept, one, seed=seed))
+        left.finish(one.path.stem)
     return checks
 
 

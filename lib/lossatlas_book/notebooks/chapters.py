@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,12 @@ def read(path: Path) -> nbformat.NotebookNode:
 def about(path: Path) -> dict[str, Any]:
     """Return what a chapter's notebook says of itself in its metadata."""
     return read(path).metadata.get("lossatlas", {})
+
+
+def reads_from(path: Path, names: Iterable[str]) -> set[str]:
+    """Return those of other chapters, by the names of their folders, whose results a chapter reads."""
+    folders = [pattern.partition("/")[0] for pattern in about(path).get("reads", [])]
+    return {name for name in names if name != path.stem and any(fnmatch(name, folder) for folder in folders)}
 
 
 def listed_parts(root: Path) -> dict[str, str]:

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +101,7 @@ def _execute(
 
 def _reads_from(path: Path, paths: Mapping[str, Path]) -> set[str]:
     """Return the other chapters whose results a chapter reads, which therefore run first."""
-    keep = {name for name, other in paths.items() if name != path.stem and "results" in chapters.parameters(other)}
-    folders = [pattern.partition("/")[0] for pattern in chapters.about(path).get("reads", [])]
-    return {name for name in keep if any(fnmatch(name, folder) for folder in folders)}
+    return chapters.reads_from(path, (name for name, o in paths.items() if "results" in chapters.parameters(o)))
 
 
 def _expected(path: Path, output: Path) -> float:
