@@ -28,7 +28,7 @@ test: test-environment  ## Run every test, those in a browser and the examples i
 	@$(VENV)/bin/python data/fetch.py all
 	@$(RUN) browser
 	@$(RUN) build
-	@MPLBACKEND=Agg $(VENV)/bin/python -m pytest --doctest-modules lib/lossatlas tests
+	@MPLBACKEND=Agg $(VENV)/bin/python -m pytest -n auto --dist worksteal --doctest-modules lib/lossatlas tests
 
 serve: environment  ## Show the site on localhost (PORT=8000)
 	@$(RUN) serve --port "$(PORT)"

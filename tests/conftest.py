@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # every core has a process of its own; set before PyTorch is imported
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import settings
@@ -20,6 +22,17 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 ROOT = Path(__file__).resolve().parents[1]
+WORKER_MEMORY = 2.5 * 2**30  # bytes that a process may need, with the browser or the kernel that its tests start
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With `-n auto`, one process for each core, if memory suffices."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not on every system
+        memory = 0
+    return max(1, min(os.cpu_count() or 1, int(memory / WORKER_MEMORY)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
