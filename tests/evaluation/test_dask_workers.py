@@ -12,6 +12,7 @@ from torch import nn
 
 import lossatlas as la
 from lossatlas.evaluation import schedule
+from lossatlas.evaluation.work import Work
 from networks import Slow, slow_request
 
 distributed = pytest.importorskip("distributed")
@@ -44,7 +45,7 @@ def local(asked, strategy):
 
     points = torch.cartesian_prod(*[torch.tensor(GRID, dtype=torch.float32)] * 2)
     sweep = make_sweep(asked["model"], asked["plane"], make_quantities("cross_entropy"), None)
-    work = schedule.Work(sweep, [asked["data"]])
+    work = Work(sweep, [asked["data"]])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

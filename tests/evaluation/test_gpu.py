@@ -10,6 +10,7 @@ from lossatlas.evaluation.kernels import TRANSFORMS
 from lossatlas.evaluation.metrics import make_quantities
 from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.sweep import profile
+from lossatlas.evaluation.work import Work
 from networks import make_sweep, odd_net, plain_loop, table_1
 
 pytestmark = pytest.mark.gpu
@@ -21,7 +22,7 @@ CHOICES = [transform for transform in TRANSFORMS if transform.batches]
 def work_on_the_gpu(model, plane, data, loss):
     sweep = make_sweep(model, plane, make_quantities(loss), None)
     points = torch.cartesian_prod(*[torch.tensor(GRID, device="cuda", dtype=torch.float64)] * 2)
-    return schedule.Work(sweep, [data]).on(points.device), points
+    return Work(sweep, [data]).on(points.device), points
 
 
 @pytest.mark.parametrize("choice", [None, *CHOICES])

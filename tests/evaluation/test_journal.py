@@ -20,6 +20,7 @@ from lossatlas.evaluation import schedule
 from lossatlas.evaluation.journal import open_journal
 from lossatlas.evaluation.kernels.cached_layers import CachedLayers
 from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.work import Work
 from networks import odd_net, slow_request
 
 GRID = np.linspace(-1, 1, 7)
@@ -307,7 +308,7 @@ def test_chunks_and_one_pass_give_the_same_bits(asked):
 
     points = torch.cartesian_prod(torch.linspace(-1, 1, 7), torch.linspace(-1, 1, 7))
     for strategy in (Strategy(13, 1, 1, (CachedLayers(),)), Strategy(40, 6), Strategy(16, 5, 1, (CachedLayers(),))):
-        work = schedule.Work(make_sweep(model, plane, make_quantities("cross_entropy"), None), [data])
+        work = Work(make_sweep(model, plane, make_quantities("cross_entropy"), None), [data])
         runner = schedule.as_before(work, strategy, points)
         whole = schedule.sums(work, runner, points)
         for seconds in (0.1, 1.0, 3.0):

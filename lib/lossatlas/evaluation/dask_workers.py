@@ -12,8 +12,9 @@ from distributed import Client, Future, WorkerPlugin, as_completed, get_worker
 from torch import Tensor
 
 from lossatlas.evaluation.devices import circumstances, pick_device
-from lossatlas.evaluation.schedule import LocalExecutor, Work
+from lossatlas.evaluation.schedule import LocalExecutor
 from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.work import Part, Work
 
 AHEAD = 2  # chunks that a worker's thread is given at a time: the one it computes, and the next
 
@@ -43,15 +44,15 @@ def _plugin(name: str) -> WorkPlugin:
     return plugin
 
 
-def _tune(name: str) -> tuple[Strategy, float, dict[str, str], int]:
+def _tune(name: str, blocks: slice) -> tuple[Strategy, float, dict[str, str], int]:
     """On a worker: the strategy, its seconds a point, what the worker is, and its number of threads."""
     plugin = _plugin(name)
     with plugin.one_at_a_time:
-        strategy, seconds = plugin.local_executor().tune()
+        strategy, seconds = plugin.local_executor().tune(blocks)
         return strategy, seconds, circumstances(pick_device(plugin.device)), torch.get_num_threads()
 
 
-def _work_off(name: str, strategy: Strategy, threads: int | None, part: slice | Tensor) -> np.ndarray:
+def _work_off(name: str, strategy: Strategy, threads: int | None, part: Part) -> np.ndarray:
     """On a worker: the sums (rows, n) of one chunk, by as many threads as the worker that chose the strategy has."""
     plugin = _plugin(name)
     with plugin.one_at_a_time:
@@ -83,16 +84,16 @@ class DaskExecutor:
         self.numbers = {}
         self.client.unregister_worker_plugin(self.name)
 
-    def tune(self) -> tuple[Strategy, float]:
-        """Return the strategy that one worker chose, and the seconds that it takes a point there."""
-        future = self.client.submit(_tune, self.name, pure=False)
+    def tune(self, blocks: slice = slice(None)) -> tuple[Strategy, float]:
+        """Return the strategy that one worker chose for some blocks of data, and its seconds for one point."""
+        future = self.client.submit(_tune, self.name, blocks, pure=False)
         self.numbers[future] = -1
         strategy, seconds, self.provenance, self.threads = future.result()
         del self.numbers[future]
         return strategy, seconds
 
     def results(
-        self, strategy: Strategy, left: Mapping[int, slice | Tensor], advance: Callable[[int], object]
+        self, strategy: Strategy, left: Mapping[int, Part], advance: Callable[[int], object]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (number, sums (rows, n)) of every chunk as soon as it is done.
 
@@ -114,5 +115,5 @@ class DaskExecutor:
         for future, sums in completed:
             number = self.numbers.pop(future)
             give()
-            advance(sums.shape[1] * self.work.samples)
+            advance(sums.shape[1] * self.work.holding(left[number].blocks).samples)
             yield number, sums

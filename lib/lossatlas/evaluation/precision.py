@@ -12,8 +12,9 @@ from torch import Tensor
 
 from lossatlas.evaluation.adaptive_schedule import mean_values
 from lossatlas.evaluation.runner import Runner
-from lossatlas.evaluation.schedule import Outcome, Work, sums
+from lossatlas.evaluation.schedule import Outcome, sums
 from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.work import Work
 
 TOLERANCE = 0.01  # of the surface's range: a larger error is warned of
 CHECKED = 32  # points that are evaluated in full precision too, and of a large grid …

@@ -1,29 +1,46 @@
-"""A whole grid from some of its points: evaluate where an interpolation is least certain, interpolate the rest.
+"""A whole grid from some of its points and few of the samples: evaluate what helps most, interpolate the rest.
 
-A loss surface is usually so smooth that few of its grid points determine the others. Cubic radial basis functions
-interpolate the known values, or their logarithms if all are positive. The next points to evaluate are those where a
-rougher interpolation differs most, and some drawn at random. Comparing the predictions at these points with the
-values found there gives an honest estimate of the error elsewhere.
+A loss surface is usually so smooth that few of its points determine the others, and the surface over few samples
+differs from the surface over all of them by a factor that is smoother still. The samples form nested levels. Each
+level is evaluated at fewer points than the level below, and its correction is interpolated. Points that are evaluated
+on one level cost nothing twice: their sums over the samples of lower levels are part of the sum.
+
+Each round evaluates more points on one level: the level whose prediction erred most for what was spent on it. New
+points lie where a rougher interpolation differs most; some are drawn at random. Costs are counted in samples, not
+timed, so that the same seed asks for the same points on every machine. If the surface is too rough for one level,
+that level gets every point, in the end all samples.
+
+The error is measured at the end, at points that are drawn at random, evaluated on all samples and used for nothing
+else. If n points all have errors of at most e, then with 95 % confidence at most a share ``1 − 0.05^(1/n)`` of the
+interpolated points has a larger error: that is the order-statistic tolerance bound, which supposes nothing about the
+errors. If e is more than a third of the tolerance, these points join the known ones and the search continues. The k-th
+such attempt uses 0.05/2ᵏ in place of 0.05, so that the confidence holds for whichever attempt ends the search.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import RBFInterpolator
 from scipy.spatial import KDTree
 
-TOLERANCE = 0.01  # largest accepted error, as a share of the range of the values
-FIRST = 6, 11  # fewest and most points along each side at the start; about every fifth between them
-ROUND = 0.02  # share of the grid that is evaluated between two interpolations, at least …
-GROWTH = 0.15  # … this share of the known points, so that a rough surface soon has the many points it needs
-DRAWN = 0.2  # share of these that are drawn at random
-QUIET = 2  # rounds in a row whose errors must be below the tolerance
-SAFETY = 2  # the estimated error is this many times the largest error found
-MANY = 600  # with more known points than this, …
-NEIGHBOURS = 100  # … each value is interpolated from only this many neighbours
+from lossatlas.evaluation.interpolation import Level
+
+SCALES = ("linear", "log")
+SAFETY = 3  # the largest error of the grid is estimated as at least this many times the largest one seen
+FIRST = 6, 11  # fewest and most points along each side at the start on the lowest level, about every fifth
+FIRST_ABOVE = 4, 6  # the same on the levels above, about every tenth
+LEAST = 8  # fewest points of a round
+GROWTH = 0.15, 1.0  # a round adds between these shares of the known points
+DRAWN = 0.25  # share of them that are drawn at random
+NEGLIGIBLE = 0.25  # a level whose error is less than this share of the tolerance is left as it is
+HALF = 0.5  # a level on which more than this share of the points is known gets all of them
+CHECKED = 59  # most points that measure the error: at most 5 % of the others have a larger one, with 95 % confidence
+CHECKED_SHARE = 0.05  # of the grid, but at least …
+CHECKED_LEAST = 12  # … so many
+DOUBTED = 0.05  # one minus the confidence
 AROUND = 4  # known points around a value that must all be finite
 
 
@@ -36,106 +53,219 @@ class Filled:
     values : array of shape (k, n)
         The values of k quantities at n points.
     evaluated : array of shape (n,)
-        Which points were evaluated. The others were interpolated.
+        Which points were evaluated on all samples. The others were interpolated.
+    counts : list of int
+        How many points were evaluated on each level.
     errors : array of shape (k,)
-        Estimated errors: twice the largest found in the last rounds, as shares of the range of the values.
+        The largest errors seen at the checked points, as shares of the range of the values.
+    estimates : array of shape (k,)
+        Estimates of the largest errors of the grid: three times the largest seen, or what the levels erred by before
+        the last points were evaluated, whichever is larger.
+    checked : int
+        How many points were checked.
+    share : float
+        With 95 % confidence, at most this share of the interpolated points has a larger error.
     """
 
     values: np.ndarray
     evaluated: np.ndarray
+    counts: list[int]
     errors: np.ndarray
+    estimates: np.ndarray
+    checked: int
+    share: float
 
 
-def fill(evaluate: Callable[[np.ndarray], np.ndarray], axes: Sequence[np.ndarray], *, seed: int = 0) -> Filled:
+def fill(
+    evaluate: Callable[[int, np.ndarray], np.ndarray],
+    shape: Sequence[int],
+    samples: Sequence[int],
+    quantities: int,
+    *,
+    tolerance: float = 0.01,
+    error_scale: str = "linear",
+    seed: int = 0,
+) -> Filled:
     """Return all values of a grid, from as few evaluations as its smoothness allows.
 
-    It evaluates more points until the estimated error of the first row stays below 1 % of its range for two rounds,
-    or until no points are left. Points next to values that are not finite are evaluated, never interpolated.
+    Points beside values that are not finite are evaluated on all samples, never interpolated.
 
     Parameters
     ----------
     evaluate : callable
-        Takes indices (m,) of grid points, the last axis fastest, and returns values (k, m). The first row decides
-        where to evaluate next.
-    axes : sequence of arrays
-        The coordinates along each dimension.
+        Takes a level and indices (m,) of grid points, the last axis fastest, and returns values (k, m). It is called
+        for a point on one level after the other, each once.
+    shape : sequence of int
+        The number of points along each dimension.
+    samples : sequence of int
+        The increasing numbers of samples of the levels.
+    quantities : int
+        The number k of values, the loss first. The loss decides where to evaluate next.
+    tolerance : float
+        The largest accepted error of the loss, as a share of its range.
+    error_scale : {"linear", "log"}
+        Whether errors and range are those of the loss or of its logarithm.
     seed : int
         For the points that are drawn at random.
+
+    Raises
+    ------
+    ValueError
+        If `error_scale` is "log" and a loss is not positive.
     """
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
-    points = (points - points.min(0)) / np.ptp(points, axis=0)
-    generator = np.random.default_rng(seed)
-    known = np.zeros(len(points), bool)
-    known[_lattice([len(axis) for axis in axes])] = True
-    first = evaluate(np.flatnonzero(known))
-    values = np.full((len(first), len(points)), np.nan)
-    values[:, known] = first
-    found: list[np.ndarray] = []
-    while not known.all():
-        smooth, doubt = _predict(points, known, values)
-        if len(found) >= QUIET and max(errors[0] for errors in found[-QUIET:]) < TOLERANCE:
+    search = Search(evaluate, shape, samples, quantities, error_scale=error_scale, seed=seed)
+    count = checked_points(search.top.known.size)
+    for attempt in itertools.count(1):
+        search.refine(tolerance / SAFETY)
+        left = np.flatnonzero(~search.top.known)
+        if len(left) <= 2 * count:  # an exact surface costs little more
+            search.ask(search.top, left)
             break
-        batch = max(8, round(ROUND * len(points)), round(GROWTH * known.sum()) if len(found) > QUIET else 0)
-        asked = _next(points, known, values, doubt, batch, generator)
-        values[:, asked] = evaluate(asked)
-        known[asked] = True
-        found.append(SAFETY * _largest(smooth[:, asked] - values[:, asked], values[:, known]))
-    unknown = ~known
-    if unknown.any():
-        values[:, unknown] = _predict(points, known, values)[0][:, unknown]
-    errors = np.max(found[-QUIET:], axis=0) if unknown.any() else np.zeros(len(values))
-    return Filled(values, known, errors)
+        chosen = np.sort(search.generator.choice(left, count, replace=False))
+        surface, expected = search.top.surface(), search.expected()
+        search.ask(search.top, chosen)
+        found = search.top.values[:, chosen]
+        errors = search.errors(surface[:, chosen], found).max(1)
+        if SAFETY * errors[0] <= tolerance and np.isfinite(found).all():
+            surface[:, chosen] = found
+            share = 1 - (DOUBTED / 2**attempt) ** (1 / count)
+            estimates = np.maximum(SAFETY * errors, expected)
+            return Filled(surface, search.top.known, search.counts, errors, estimates, count, share)
+    none = np.zeros(quantities)
+    return Filled(search.top.values, search.top.known, search.counts, none, none, 0, 0.0)
 
 
-def _lattice(shape: Sequence[int]) -> np.ndarray:
-    """Return the indices of regularly spaced grid points, including the edges."""
-    counts = [min(size, int(np.clip(size / 5 + 1, *FIRST))) for size in shape]
+class Search:
+    """Hold the levels, and evaluate points on them until their predictions are good."""
+
+    def __init__(
+        self,
+        evaluate: Callable[[int, np.ndarray], np.ndarray],
+        shape: Sequence[int],
+        samples: Sequence[int],
+        quantities: int,
+        *,
+        error_scale: str,
+        seed: int,
+    ):
+        """Evaluate the first points: a lattice on the lowest level, and a coarser one on all of them."""
+        self.evaluate, self.logarithmic, self.generator = evaluate, error_scale == "log", np.random.default_rng(seed)
+        axes = [np.linspace(0, 1, size) for size in shape]
+        self.points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(shape))
+        self.levels: list[Level] = []
+        for count in samples:
+            self.levels.append(Level(self.points, quantities, count, self.levels[-1] if self.levels else None))
+        self.top = self.levels[-1]
+        self.ask(self.levels[0], lattice(shape, 5, FIRST))
+        if len(self.levels) > 1:
+            self.ask(self.top, lattice(shape, 10, FIRST_ABOVE))
+        left = np.flatnonzero(~self.top.known)
+        self.ask(self.top, self.generator.choice(left, min(LEAST, len(left)), replace=False))
+
+    @property
+    def counts(self) -> list[int]:
+        """How many points are known on each level."""
+        return [int(level.known.sum()) for level in self.levels]
+
+    def expected(self) -> np.ndarray:
+        """Return the errors (k,) that all levels together made at the last points that they predicted."""
+        open_levels = [level.errors for level in self.levels if not level.known.all()]
+        return np.sqrt(np.square(open_levels).sum(0)) if open_levels else np.zeros_like(self.top.errors)
+
+    def scaled(self, losses: np.ndarray) -> np.ndarray:
+        """Return losses on the scale of the errors; NaN if they have no logarithm."""
+        if not self.logarithmic:
+            return losses
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(losses > 0, np.log(losses), np.nan)
+
+    def errors(self, predicted: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Return the errors of predictions (…, k, m) as shares of ranges: infinite if there is no prediction."""
+        known = self.top.values[:, self.top.finite]
+        if self.logarithmic and (known[0] <= 0).any():
+            raise ValueError(f"error_scale='log': the loss is {known[0].min():g} at a point; expected positive values")
+        ranges = np.ptp([self.scaled(known[0]), *known[1:]], axis=1) if known.size else np.ones(len(found))
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(predicted - found)
+            apart[..., 0, :] = np.abs(self.scaled(predicted[..., 0, :]) - self.scaled(found[0]))
+        apart = np.nan_to_num(apart, nan=np.inf, posinf=np.inf)
+        return np.where(np.isfinite(found), apart / np.where(ranges > 0, ranges, 1)[:, None], 0)
+
+    def ask(self, level: Level, indices: np.ndarray) -> None:
+        """Evaluate points on a level and those below, and see how well each predicted them."""
+        if level.below is not None:
+            self.ask(level.below, indices)
+        new = np.unique(indices[~level.known[indices]])
+        if not len(new):
+            return
+        predicted = level.predictions(new) if level.known.any() else None
+        level.put(new, self.evaluate(self.levels.index(level), new))
+        if predicted is not None and self.top.known.any():
+            errors = self.errors(predicted, level.values[:, new])
+            level.errors = level.better(errors).max(1)
+            level.squares += np.square(errors).sum(2)
+
+    def refine(self, target: float) -> None:
+        """Evaluate more points until the errors of all levels together are below a share of the range."""
+        while True:
+            if self.ask_beside_others():
+                continue
+            errors = np.array([0.0 if level.known.all() else level.errors[0] for level in self.levels])
+            spent = [level.samples * level.known.sum() for level in self.levels]
+            worth = np.where(errors > NEGLIGIBLE * target, errors / spent, 0)
+            if self.expected()[0] <= target or not worth.any():
+                return
+            level = self.levels[int(np.nan_to_num(worth, posinf=np.finfo(float).max).argmax())]
+            self.ask(level, self.next_points(level, target))
+
+    def ask_beside_others(self) -> bool:
+        """Evaluate points beside values that are not finite on all samples, and return whether any were left."""
+        for level in self.levels:
+            known = np.flatnonzero(level.known)
+            strange = ~level.finite[known]
+            left = np.flatnonzero(~self.top.known)
+            if strange.any() and len(left):
+                nearest = KDTree(self.points[known]).query(self.points[left], k=min(AROUND, len(known)))[1]
+                beside = left[strange[nearest.reshape(len(left), -1)].any(1)]
+                if len(beside):
+                    self.ask(self.top, beside)
+                    return True
+        return False
+
+    def next_points(self, level: Level, target: float) -> np.ndarray:
+        """Return the points to evaluate next: the most doubtful, but not all in one place, and some drawn."""
+        left, count = np.flatnonzero(~level.known), int(level.known.sum())
+        if count > HALF * level.known.size:
+            return left
+        growth = np.clip(np.sqrt(level.errors[0] / target) - 1, *GROWTH)
+        wanted = min(len(left), max(LEAST, round(growth * count)))
+        drawn = self.generator.choice(left, max(1, round(DRAWN * wanted)), replace=False)
+        with np.errstate(invalid="ignore"):
+            doubt = np.abs(np.subtract(*map(self.scaled, level.smooth_and_rough())))
+        doubt = np.where(level.known, 0, np.nan_to_num(doubt, nan=np.inf))
+        apart = 2.5 * len(self.points) ** (-1 / self.points.shape[1])  # at least two and a half steps of the grid
+        chosen: list[int] = []
+        for index in np.argsort(-doubt, kind="stable"):
+            if len(chosen) == wanted - len(drawn) or doubt[index] <= 0:
+                break
+            if not chosen or np.abs(self.points[chosen] - self.points[index]).max(1).min() >= apart:
+                chosen.append(int(index))
+        return np.union1d(chosen, drawn).astype(int)
+
+
+def lattice(shape: Sequence[int], step: int, bounds: tuple[int, int]) -> np.ndarray:
+    """Return the indices of regularly spaced grid points, about every `step`-th along each side, edges included."""
+    counts = [min(size, int(np.clip(size / step + 1, *bounds))) for size in shape]
     sides = [np.linspace(0, size - 1, count).round().astype(int) for size, count in zip(shape, counts, strict=True)]
     return np.ravel_multi_index(np.meshgrid(*sides, indexing="ij"), shape).ravel()
 
 
-def _predict(points: np.ndarray, known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the interpolation (k, n) at all points, and how far a rougher one differs in the first row (n,)."""
-    rows = [_interpolated(points, known, row, "cubic") for row in values]
-    return np.stack(rows), np.abs(rows[0] - _interpolated(points, known, values[0], "thin_plate_spline"))
+def checked_points(points: int) -> int:
+    """Return how many of the points of a grid measure the error.
 
-
-def _interpolated(points: np.ndarray, known: np.ndarray, row: np.ndarray, kernel: str) -> np.ndarray:
-    """Return an interpolation of the finite known values at every point, or NaN if they are too few."""
-    finite = known & np.isfinite(row)
-    if finite.sum() <= 1 + points.shape[1]:
-        return np.full(len(points), np.nan)
-    logarithmic = row[finite].min() > 0
-    through = np.log(row[finite]) if logarithmic else row[finite]
-    neighbours = NEIGHBOURS if finite.sum() > MANY else None
-    predicted = RBFInterpolator(points[finite], through, kernel=kernel, neighbors=neighbours)(points)
-    with np.errstate(over="ignore"):
-        return np.exp(predicted) if logarithmic else predicted
-
-
-def _next(points, known, values, doubt, batch, generator) -> np.ndarray:
-    """Return the points to evaluate next: beside values that are not finite, or the most doubtful and some drawn."""
-    unknown = np.flatnonzero(~known)
-    finite = np.isfinite(values[:, known]).all(0)
-    if not finite.all():
-        nearest = KDTree(points[known]).query(points[unknown], k=min(AROUND, known.sum()))[1]
-        beside = unknown[~finite[nearest].all(1)]
-        if len(beside):
-            return beside
-    drawn = generator.choice(unknown, min(len(unknown), max(1, round(DRAWN * batch))), replace=False)
-    doubt = np.where(known, 0, np.nan_to_num(doubt, nan=np.inf))
-    apart = 2.5 * len(points) ** (-1 / points.shape[1])  # chosen points are at least two and a half grid steps apart
-    chosen: list[int] = []
-    for index in np.argsort(-doubt):  # the most doubtful points, but not all in one place
-        if len(chosen) == batch - len(drawn) or doubt[index] <= 0:
-            break
-        if all(np.abs(points[index] - points[other]).max() >= apart for other in chosen):
-            chosen.append(int(index))
-    return np.union1d(chosen, drawn).astype(int)
-
-
-def _largest(errors: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the largest error of each row, as a share of the range of its known values."""
-    finite = [row[np.isfinite(row)] for row in known]
-    ranges = np.array([np.ptp(row) if len(row) else np.nan for row in finite])
-    return np.array([np.nanmax(np.abs(row), initial=0) for row in errors]) / np.where(ranges > 0, ranges, 1)
+    Examples
+    --------
+    >>> checked_points(21 * 21), checked_points(51 * 51)
+    (22, 59)
+    """
+    return int(np.clip(round(CHECKED_SHARE * points), CHECKED_LEAST, CHECKED))

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from lossatlas.directions.subspaces import Subspace
 from lossatlas.evaluation import arguments, batches, identity, preparation
 from lossatlas.evaluation.adaptive_schedule import mean_values
-from lossatlas.evaluation.schedule import Outcome, Work, values_at_a_few_points
+from lossatlas.evaluation.schedule import Outcome, values_at_a_few_points
+from lossatlas.evaluation.work import Work
 
 BATCHES_SAID = {"running": "", "batch": ", batches as given", "recalibrate": ", statistics estimated at every point"}
 

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,16 +22,16 @@ from torch import Tensor
 
 from lossatlas._progress import Bar
 from lossatlas.evaluation.batch_norm import recalibrate
-from lossatlas.evaluation.batches import Batch, first, map_tensors, move, samples_in, split, take
+from lossatlas.evaluation.batches import Batch, first, move, samples_in, split, take
 from lossatlas.evaluation.choosing import Limits, choose
 from lossatlas.evaluation.devices import circumstances
 from lossatlas.evaluation.journal import Journal
 from lossatlas.evaluation.memory import Bound, peak_bytes
-from lossatlas.evaluation.plain_loop import PlainLoop
 from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.strategies import Strategy
-from lossatlas.evaluation.sweep import Sweep, profile
+from lossatlas.evaluation.sweep import profile
 from lossatlas.evaluation.threads import ThreadedRunner, make_runner
+from lossatlas.evaluation.work import Part, Work
 
 CHUNK_SECONDS = 5.0  # time that a chunk should take, which is what an interruption can lose
 CHUNK_POINTS = 16  # fewest points of a chunk, so that they share its preparation, …
@@ -46,80 +47,6 @@ class LoopRunner:
 
 
 AnyRunner = Runner | ThreadedRunner | LoopRunner
-
-
-@dataclass(frozen=True)
-class Work:
-    """Hold everything that any chunk of points needs.
-
-    Attributes
-    ----------
-    sweep
-        The model, the directions and the quantities.
-    blocks
-        The data in blocks, or in batches as given if `batch_norm` is not "running".
-    batch_norm
-        The statistics that normalization layers use.
-    memory
-        How many bytes a pass may allocate, if that is bounded.
-    plain
-        The plain loop, if it evaluates everything in place of any other strategy.
-    statistics
-        Batches that running statistics are estimated from; those of `blocks` by default.
-    """
-
-    sweep: Sweep
-    blocks: Sequence[Batch]
-    batch_norm: str = "running"
-    memory: int | None = None
-    plain: PlainLoop | None = None
-    statistics: Sequence[Batch] | None = None
-
-    @property
-    def estimated_from(self) -> Sequence[Batch] | None:
-        """The batches that running statistics are estimated from, unless they are the data."""
-        return self.plain.statistics if self.plain is not None else self.statistics
-
-    @property
-    def samples(self) -> int:
-        """The number of samples of all the data."""
-        return sum(map(samples_in, self.blocks))
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the quantities, the loss first."""
-        if self.plain is not None:
-            return self.plain.names
-        return [quantity.name for quantity in self.sweep.quantities]
-
-    def on(self, device: torch.device) -> Work:
-        """Return the work with the network and its directions on a device. Blocks of data move one at a time, later."""
-        origin, *directions = (
-            {name: tensor.to(device) for name, tensor in vector.items()}
-            for vector in (self.sweep.origin, *self.sweep.directions)
-        )
-        model = self.sweep.model.to(device)
-        plain = self.plain and self.plain.on(device)
-        sweep = replace(self.sweep, model=model, origin=origin, directions=tuple(directions))
-        return replace(self, plain=plain, sweep=sweep)
-
-    def copied(self) -> Work:
-        """Return the same work with newly allocated tensors. This changes the model, which is a private copy.
-
-        Tensors from another process can begin at any byte, and their alignment changes the last bits of matrix
-        products.
-        """
-        for tensor in (*self.sweep.model.parameters(), *self.sweep.model.buffers()):
-            tensor.data = tensor.data.clone()
-        origin, *directions = map_tensors(Tensor.clone, [self.sweep.origin, *self.sweep.directions])
-        sweep = replace(self.sweep, origin=origin, directions=tuple(directions))
-        plain = self.plain and replace(self.plain, origin=origin, directions=tuple(directions))
-        blocks, statistics = map_tensors(Tensor.clone, [list(self.blocks), self.statistics])
-        return replace(self, sweep=sweep, plain=plain, blocks=blocks, statistics=statistics)
-
-    def holding(self, blocks: Sequence[Batch]) -> Work:
-        """Return the work with these data."""
-        return replace(self, blocks=blocks)
 
 
 def largest(work: Work, device: torch.device) -> Batch:
@@ -267,19 +194,20 @@ class LocalExecutor(contextlib.nullcontext):
         self.runner: AnyRunner | None = None
         self.provenance: dict[str, str] = circumstances(device)
 
-    def tune(self) -> tuple[Strategy, float]:
-        """Return the chosen strategy, and its seconds for one point."""
-        self.runner, seconds = tuned(self.work, self.points)
+    def tune(self, blocks: slice = slice(None)) -> tuple[Strategy, float]:
+        """Return the strategy chosen for some blocks of data, and its seconds for one point."""
+        self.runner, seconds = tuned(self.work.holding(blocks), self.points)
         return self.runner.strategy, seconds
 
     def results(
-        self, strategy: Strategy, left: Mapping[int, slice | Tensor], advance: Callable[[int], object]
+        self, strategy: Strategy, left: Mapping[int, Part], advance: Callable[[int], object]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (number, sums (rows, n)) of every chunk, as soon as it is finished."""
         if self.runner is None:
             self.runner = as_before(self.work, strategy, self.points)
         for number, part in left.items():
-            yield number, sums(self.work, self.runner, self.points[part], advance).cpu().numpy()
+            work, points = self.work.holding(part.blocks), self.points[part.points]
+            yield number, sums(work, self.runner, points, advance).cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -296,24 +224,24 @@ class Outcome:
         On what device, when and with which versions.
     evaluated : array of shape (n,), optional
         Which points were evaluated, if others were interpolated.
-    errors : mapping
-        Estimated errors of the interpolated points.
+    attrs : mapping
+        What the result says of the interpolated points.
     """
 
     sums: np.ndarray
     strategy: Strategy
     provenance: dict[str, str]
     evaluated: np.ndarray | None = None
-    errors: Mapping[str, float] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def work_off(
-    executor, strategy: Strategy, parts: Mapping[int, slice | Tensor], journal: Journal | None, bar: Bar
+    executor, strategy: Strategy, parts: Mapping[int, Part], journal: Journal | None, bar: Bar
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (number, sums (rows, n)) of every part: first those in the journal, then the rest, which it keeps."""
     done = {number: journal.done[number] for number in parts if number in journal.done} if journal else {}
     for number, found in done.items():
-        bar.skip(found.shape[1] * executor.work.samples)
+        bar.skip(found.shape[1] * executor.work.holding(parts[number].blocks).samples)
         yield number, found
     left = {number: part for number, part in parts.items() if number not in done}
     for number, found in executor.results(strategy, left, bar.update):
@@ -342,7 +270,7 @@ def run(executor, shape: Sequence[int], journal: Journal | None, bar: Bar) -> Ou
             )
             if journal:
                 journal.begin(strategy, parts, provenance)
-        found = dict(work_off(executor, strategy, dict(enumerate(parts)), journal, bar))
+        found = dict(work_off(executor, strategy, dict(enumerate(map(Part, parts))), journal, bar))
     return Outcome(joined(found), strategy, provenance)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,25 +19,22 @@ from torch import Tensor, nn
 from lossatlas._checks import flag, one_of
 from lossatlas._progress import bar as progress_bar
 from lossatlas.directions.subspaces import Subspace
-from lossatlas.evaluation import arguments, batches, module_state, original, plain_loop, preparation, result
+from lossatlas.evaluation import arguments, batches, levels, module_state, original, plain_loop, preparation, result
 from lossatlas.evaluation import journal as resuming
-from lossatlas.evaluation.adaptive_schedule import run_adaptively
-from lossatlas.evaluation.batch_norm import check_batch_norm, check_batches, points_below_zero, use_batch_statistics
-from lossatlas.evaluation.batches import Batch
+from lossatlas.evaluation.adaptive_schedule import Accuracy, run_adaptively
+from lossatlas.evaluation.batch_norm import check_batch_norm, points_below_zero
 from lossatlas.evaluation.devices import pick_device, provenance
 from lossatlas.evaluation.metrics import COMBINATIONS, check_metrics, make_quantities
 from lossatlas.evaluation.plain_loop import PlainLoop
 from lossatlas.evaluation.precision import arithmetic, precision_error
-from lossatlas.evaluation.probing import examine
-from lossatlas.evaluation.random_state import RandomState, owned_generators, same_random_state
-from lossatlas.evaluation.schedule import LocalExecutor, Work, run
-from lossatlas.evaluation.sweep import Sweep
+from lossatlas.evaluation.random_state import owned_generators, same_random_state
+from lossatlas.evaluation.schedule import LocalExecutor, run
+from lossatlas.evaluation.work import Work, prepared
 from lossatlas.networks import losses
 from lossatlas.networks.mean_losses import per_sample
 
 COMPUTING_VERSION = 1  # raised whenever a change here or in the engine changes values; part of every stored key
-GRADIENT_SAMPLES = 512  # in one batch, if gradients are computed and samples may be regrouped
-METHODS = {"grid": run, "adaptive": run_adaptively}
+METHODS = "grid", "adaptive"
 
 
 def evaluate(
@@ -56,6 +54,9 @@ def evaluate(
     batch_norm: str = "running",
     statistics: Any = None,
     method: str = "grid",
+    tolerance: float = 0.01,
+    error_scale: str = "linear",
+    seed: int = 0,
     precision: str | None = None,
     device: str | torch.device = "auto",
     memory: int | None = None,
@@ -111,8 +112,17 @@ def evaluate(
     statistics : batch or iterable of batches, optional
         Data that ``"recalibrate"`` estimates the statistics from instead, such as training data if ``data`` are not.
     method : {"grid", "adaptive"}
-        ``"grid"`` evaluates every point, ``"adaptive"`` as few as the surface's smoothness allows (most often a
-        tenth), and interpolates the others to within 1 % of its range.
+        ``"grid"`` evaluates every point on all samples. ``"adaptive"`` evaluates some points on few samples, fewer
+        points on more samples, and as few points on all samples as the surface allows; it interpolates the rest. It
+        needs a loss that decomposes over samples; otherwise it chooses among points alone, and
+        ``attrs["points_alone"]`` says so.
+    tolerance : float
+        The largest error that ``"adaptive"`` accepts, as a share of the range of the loss, between 0 and 1.
+    error_scale : {"linear", "log"}
+        Whether that error and range are those of the loss or of its logarithm. A picture on a logarithmic scale shows
+        the bottom of a basin, which is a small part of the linear range.
+    seed : int
+        For the samples and points that ``"adaptive"`` draws.
     precision : {None, "float64", "bfloat16"}
         ``"bfloat16"`` computes products in it if the machine has such arithmetic; ``"float64"`` computes everything
         in it, which deep and recurrent networks can need far from θ*; by default the precision of the weights.
@@ -134,12 +144,12 @@ def evaluate(
     -------
     Dataset
         ``loss`` over the axes of ``plane``; ``accuracy`` for a named classification loss; a variable for each of
-        ``metrics``; ``gradient_norm`` and ``evaluated`` (of an adaptive surface) if asked. Losses that are not
+        ``metrics``; ``gradient_norm`` if asked. Losses that are not
         finite are kept and counted in ``attrs["n_nonfinite"]``; ``attrs["origin_loss"]`` is L(θ*);
         ``attrs["n_negative_variance"]`` counts points where an extrapolated running variance is below zero, so that
         the loss is NaN;
-        ``attrs["estimated_error"]`` (adaptive) and ``attrs["precision_error"]`` (lower precision) are shares of the
-        range of the loss.
+        ``attrs["precision_error"]`` (lower precision) is a share of the range of the loss. An adaptive surface has
+        further attributes, which the notes explain.
 
     Raises
     ------
@@ -150,6 +160,15 @@ def evaluate(
 
     Notes
     -----
+    The error of an adaptive surface is measured: points drawn at random are evaluated on all samples, and used for
+    nothing else. ``attrs["checked_error"]`` is the largest error at these ``attrs["checked_points"]``, as a share of
+    the range. With 95 % confidence, at most the share ``attrs["share_above"]`` of the interpolated points has a larger
+    error: an order-statistic tolerance bound, which assumes nothing about the errors, and which does not bound the
+    largest error of the grid. ``attrs["estimated_error"]`` estimates that one: three times the error seen, or the
+    error of the last predictions if that is larger. The surface is returned once three times the error seen is at most
+    ``tolerance``, or once every point is evaluated. ``attrs["levels"]`` lists the
+    samples and points of each level, and the variable ``evaluated`` says which points were evaluated on all samples.
+
     A model or loss that draws random numbers sees the same ones at every point, those that the global generators of
     PyTorch, NumPy and Python, and generators that it holds, would give at the time of the call. Afterwards all of
     them are as before.
@@ -174,7 +193,8 @@ def evaluate(
     losses.loss_name(loss)
     further = check_metrics(metrics)
     one_of(combine, "combine", COMBINATIONS)
-    one_of(method, "method", tuple(METHODS))
+    one_of(method, "method", METHODS)
+    accuracy = Accuracy(tolerance, error_scale, seed)
     gradient_norm = flag(gradient_norm, "gradient_norm")
     memory, resume = arguments.check_memory(memory), arguments.check_resume(resume)
     arguments.check_client(client)
@@ -192,6 +212,8 @@ def evaluate(
 
     functions = {"loss": loss, "predict": predict, **{f"metric {name}": metric for name, metric in further.items()}}
     options = {"batch_norm": batch_norm, "method": method, "combine": combine, "gradient_norm": gradient_norm}
+    adaptive = method == "adaptive"
+    options |= asdict(accuracy) if adaptive else {}
     start = time.perf_counter()
     journal: resuming.Journal | None = None
     try:
@@ -218,18 +240,21 @@ def evaluate(
             if dtype != own:
                 loop, given = plain_loop.cast(loop, dtype), [batches.cast(batch, dtype) for batch in given]
             loop = loop.on(place)
-            work = _prepared(loop, given, tried, batch_norm, memory, random, loss)
+            work = prepared(loop, given, tried, batch_norm, memory, random, loss)
             points = torch.tensor(coefficients, dtype=torch.promote_types(dtype, torch.float32), device=place)
             if resume is not None:
                 request = result.request_of(model, plane, grid, functions, options, work, points)
                 journal = resuming.open_journal(resume, request)
+            if adaptive and work.can_be_divided:
+                work = levels.divided(work, seed)
             local = client is None
             executor = LocalExecutor(work, points, place) if local else _workers(client, work, points, device)
             bar = progress_bar(
                 total=work.samples * len(points), description="surface", unit=" evaluations", show=progress
             )
             with bar:
-                found = METHODS[method](executor, [len(values) for values in grid.values()], journal, bar)
+                schedule = partial(run_adaptively, accuracy=accuracy) if adaptive else run
+                found = schedule(executor, [len(values) for values in grid.values()], journal, bar)
             lower = {"precision_error": precision_error(work, found, points)} if half else {}
     except KeyboardInterrupt:
         raise KeyboardInterrupt(resuming.how_to_resume(journal)) from None
@@ -246,46 +271,11 @@ def evaluate(
         "seconds": round(journal.seconds if journal else time.perf_counter() - start, 3),
         **provenance(model, place),
         **found.provenance,
-        **found.errors,
+        **found.attrs,
         **({"n_negative_variance": negative} if negative else {}),
         **lower,
     }
     return result.labelled(found, work, plane, grid, attrs)
-
-
-def _prepared(
-    loop: PlainLoop,
-    given: list[Batch],
-    tried: np.ndarray,
-    batch_norm: str,
-    memory: int | None,
-    random: RandomState,
-    loss: str | Callable,
-) -> Work:
-    """Return the work, with the samples in blocks if they can be regrouped, else for the plain loop."""
-    if batch_norm == "batch":
-        use_batch_statistics(loop.model)
-        kept = dict(loop.model.named_buffers())
-        loop = replace(loop, still={name: tensor for name, tensor in loop.still.items() if name in kept})
-    preparation.check_named_targets(loss, loop, given)
-    loop = examine(loop, given, [[0.0] * len(tried), tried.tolist()], random, whole=batch_norm != "running")
-    if batch_norm != "running":
-        check_batches(loop, loop.statistics or given)
-    sweep = Sweep(loop.model, loop.origin, loop.directions, loop.quantities, loop.half)
-    if loop.regrouped:
-        given = list(batches.blocks(_consumed(given), GRADIENT_SAMPLES))
-    if loop.reasons:
-        return Work(sweep, given, batch_norm, memory, plain=loop)
-    if batch_norm == "running":
-        given = list(batches.blocks(_consumed(given)))
-    return Work(sweep, given, batch_norm, memory, statistics=loop.statistics)
-
-
-def _consumed(given: list[Batch]) -> Iterator[Batch]:
-    """Yield batches and let go of them."""
-    given.reverse()
-    while given:
-        yield given.pop()
 
 
 def _workers(client, work: Work, points: Tensor, device: str | torch.device):
