@@ -84,6 +84,18 @@ def test_a_killed_worker_costs_its_chunk_and_nothing_else(client, asked, tmp_pat
     assert not any(name.startswith("lossatlas") for names in client.run(_plugins).values() for name in names)
 
 
+def test_an_adaptive_surface_on_levels_of_samples(client, tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
+    data = torch.randn(900, 6), torch.randint(0, 3, (900,))
+    grid = {"alphas": np.linspace(-1, 1, 21), "progress": False}
+    request = model, la.random_plane(model, seed=4), data
+    found = la.evaluate(*request, method="adaptive", client=client, resume=tmp_path / "kept", **grid)
+    assert found.attrs["levels"].count("samples") == 2 and not found.evaluated.all()
+    whole = la.evaluate(*request, **grid)
+    assert np.abs(found.loss - whole.loss).max() <= 0.01 * np.ptp(whole.loss.values)
+
+
 def _plugins(dask_worker):
     return list(dask_worker.plugins)
 

@@ -79,7 +79,8 @@ def test_few_points_on_all_samples_and_more_on_few(many, scale):
     assert (apart[~found.evaluated.values] > found.attrs["checked_error"]).mean() <= found.attrs["share_above"]
     whole = on_levels(many, method="grid", metrics={"spread": spread})
     np.testing.assert_allclose(found.loss.values[found.evaluated], whole.loss.values[found.evaluated], rtol=1e-5)
-    assert np.abs(found.spread - whole.spread).max() <= 2 * found.attrs["estimated_spread_error"] * np.ptp(whole.spread)
+    error = np.abs(found.spread - whole.spread).max() / np.ptp(whole.spread.values)
+    assert 0 < error <= 2 * found.attrs["estimated_spread_error"] < 0.1
     assert "points_alone" not in found.attrs
 
 
@@ -99,8 +100,6 @@ def test_a_loss_that_does_not_decompose_is_evaluated_at_fewer_points_alone(many)
 
 
 def test_values_that_overflow_are_never_interpolated_across(many):
-    model, plane, _, _ = many
-
     def steep(outputs, targets):
         return torch.exp(outputs.square().sum(dim=1) * 3)
 
@@ -112,7 +111,7 @@ def test_values_that_overflow_are_never_interpolated_across(many):
 
 def test_three_directions(many):
     model, plane, _, _ = many
-    box = la.Box(plane.origin, *plane.directions, la.random_plane(model, seed=9).delta)
+    box = la.Box(plane.origin, (*plane.directions, la.random_plane(model, seed=9).delta))
     found, whole = (on_levels(many, plane=box, alphas=GRID[::3], method=method) for method in ("adaptive", "grid"))
     assert found.loss.dims == ("alpha", "beta", "gamma") and found.evaluated.mean() < 0.5
     assert np.abs(found.loss - whole.loss).max() <= 0.01 * np.ptp(whole.loss.values)
@@ -196,7 +195,7 @@ def test_a_large_change_is_warned_of(network, monkeypatch):
 def test_both_together(network):
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this processor has no bfloat16 arithmetic")
-    expected, found = network[3], surface(network, precision="bfloat16", method="adaptive")
+    expected, found = network[3], surface(network, precision="bfloat16", method="adaptive", tolerance=0.03)
     assert found.evaluated.mean() < 0.3
     assert np.abs(found.loss.values - expected).max() < 0.03 * np.ptp(expected)
 
