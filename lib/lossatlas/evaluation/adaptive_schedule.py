@@ -17,12 +17,12 @@ from lossatlas.evaluation.journal import Journal
 from lossatlas.evaluation.schedule import Outcome, work_off
 from lossatlas.evaluation.work import Part, Work
 
-CHUNK_POINTS = 32  # most points of a chunk that a journal keeps or a worker computes, …
-CHUNK_EVALUATIONS = 2**18  # … and about the most evaluations of a sample, if that is more than one point
+CHUNK_POINTS = 32  # most points of a chunk that a journal keeps or a worker computes, and …
+CHUNK_EVALUATIONS = 2**18  # … most samples times points, unless it has one point
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class ErrorLimit:
     """Say how near an adaptive surface must be, and on what scale.
 
     Parameters
@@ -53,7 +53,7 @@ def mean_values(sums: np.ndarray) -> np.ndarray:
         return numerators / weights
 
 
-def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar: Bar, *, accuracy: Accuracy) -> Outcome:
+def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar: Bar, *, limit: ErrorLimit) -> Outcome:
     """Evaluate as little of a grid as :func:`lossatlas.evaluation.refinement.fill` needs.
 
     What is evaluated next depends only on the values found so far and on the seed, so a resumed evaluation asks for
@@ -86,28 +86,29 @@ def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar:
 
         for level in range(len(levels)):
             evaluate(level, np.array([points]))
-        filled = refinement.fill(evaluate, shape, np.cumsum(levels).tolist(), rows // 2, **asdict(accuracy))
+        filled = refinement.fill(evaluate, shape, np.cumsum(levels).tolist(), rows // 2, **asdict(limit))
     values = filled.values
     if "accuracy" in work.names:
         row = work.names.index("accuracy")
         values[row] = np.clip(values[row], 0, 1)
     interpolated = np.flatnonzero(~filled.evaluated)
     sums[: rows // 2, interpolated], sums[rows // 2 :, interpolated] = values[:, interpolated], 1
-    return Outcome(
-        sums, strategy, provenance, np.append(filled.evaluated, True), _attrs(filled, work, levels, accuracy)
-    )
+    return Outcome(sums, strategy, provenance, np.append(filled.evaluated, True), _attrs(filled, work, levels, limit))
 
 
-def _attrs(filled: refinement.Filled, work: Work, levels: Sequence[int], accuracy: Accuracy) -> dict:
+def _attrs(filled: refinement.Filled, work: Work, levels: Sequence[int], limit: ErrorLimit) -> dict:
     """Return what the result says of its interpolated points."""
     said = ["estimated_error", *(f"estimated_{name}_error" for name in work.names[1:])]
+    why = "; ".join(work.plain.reasons) if work.plain else "normalization by the statistics of batches"
     counts = [{"samples": int(n), "points": k} for n, k in zip(np.cumsum(levels), filled.counts, strict=True)]
     return {
-        **asdict(accuracy),
+        "tolerance": limit.tolerance,
+        "error_scale": limit.error_scale,
+        "adaptive_seed": limit.seed,
         **dict(zip(said, filled.estimates.tolist(), strict=True)),
         "checked_error": float(filled.errors[0]),
         "checked_points": filled.checked,
         "share_above": filled.share,
         "levels": json.dumps(counts),
-        **({} if work.can_be_divided else {"points_alone": "the loss does not decompose over samples"}),
+        **({} if work.can_be_divided else {"points_alone": f"the loss does not decompose over samples ({why})"}),
     }

@@ -21,7 +21,7 @@ from lossatlas._progress import bar as progress_bar
 from lossatlas.directions.subspaces import Subspace
 from lossatlas.evaluation import arguments, batches, levels, module_state, original, plain_loop, preparation, result
 from lossatlas.evaluation import journal as resuming
-from lossatlas.evaluation.adaptive_schedule import Accuracy, run_adaptively
+from lossatlas.evaluation.adaptive_schedule import ErrorLimit, run_adaptively
 from lossatlas.evaluation.batch_norm import check_batch_norm, points_below_zero
 from lossatlas.evaluation.devices import pick_device, provenance
 from lossatlas.evaluation.metrics import COMBINATIONS, check_metrics, make_quantities
@@ -194,7 +194,7 @@ def evaluate(
     further = check_metrics(metrics)
     one_of(combine, "combine", COMBINATIONS)
     one_of(method, "method", METHODS)
-    accuracy = Accuracy(tolerance, error_scale, seed)
+    limit = ErrorLimit(tolerance, error_scale, seed)
     gradient_norm = flag(gradient_norm, "gradient_norm")
     memory, resume = arguments.check_memory(memory), arguments.check_resume(resume)
     arguments.check_client(client)
@@ -213,7 +213,7 @@ def evaluate(
     functions = {"loss": loss, "predict": predict, **{f"metric {name}": metric for name, metric in further.items()}}
     options = {"batch_norm": batch_norm, "method": method, "combine": combine, "gradient_norm": gradient_norm}
     adaptive = method == "adaptive"
-    options |= asdict(accuracy) if adaptive else {}
+    options |= asdict(limit) if adaptive else {}
     start = time.perf_counter()
     journal: resuming.Journal | None = None
     try:
@@ -253,7 +253,7 @@ def evaluate(
                 total=work.samples * len(points), description="surface", unit=" evaluations", show=progress
             )
             with bar:
-                schedule = partial(run_adaptively, accuracy=accuracy) if adaptive else run
+                schedule = partial(run_adaptively, limit=limit) if adaptive else run
                 found = schedule(executor, [len(values) for values in grid.values()], journal, bar)
             lower = {"precision_error": precision_error(work, found, points)} if half else {}
     except KeyboardInterrupt:
