@@ -28,11 +28,12 @@ WORKER_MEMORY = 2.5 * 2**30  # bytes that a process may need, with the browser o
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """With `-n auto`, one process for each core, if memory suffices."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # not on every system
         memory = 0
-    return max(1, min(os.cpu_count() or 1, int(memory / WORKER_MEMORY)))
+    return max(1, min(cores, int(memory / WORKER_MEMORY)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
