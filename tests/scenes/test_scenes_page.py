@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from playwright.sync_api import Browser
 
 from browser import LABELS, NO_WEBGL, clashes, difference, page_of, served, surface, visit, wait_until
@@ -58,6 +59,25 @@ def test_labels_are_whole_and_apart_at_every_width_and_from_every_side(browser: 
             assert seen.problems == []
     assert counts[720] > counts[230] >= 6
     assert any("cut off" in one for one in as_projected) and any("meets" in one for one in as_projected)
+
+
+def test_a_volume_opens_and_can_be_turned_and_reset(browser: Browser, tmp_path: Path):
+    axis, names = np.linspace(-2, 2, 21), ("alpha", "beta", "gamma")
+    product = axis[:, None, None] * axis[:, None] * axis
+    volume = xr.Dataset({"loss": (names, np.minimum((product - 1) ** 2, 4))}, dict.fromkeys(names, axis))
+    address = page_of([scenes.volume(volume, scale="linear")], tmp_path).as_uri()
+    for width in (390, 720):
+        with visit(browser, address, width=width) as seen:
+            figure = seen.page.locator(".la-scene")
+            seen.scene(figure)
+            start = seen.shot(figure)
+            assert len(np.unique(start.reshape(-1, 3), axis=0)) > 300
+            assert clashes(figure.evaluate(LABELS)) == []
+            seen.drag(figure, 120, 30)
+            assert difference(seen.shot(figure), start) > 1
+            figure.locator(".la-reset").click()
+            assert difference(seen.shot(figure), start) < 0.1
+            assert seen.problems == []
 
 
 def test_a_live_scene_is_the_picture_and_can_be_turned_zoomed_and_reset(browser: Browser, address: str):
