@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from browser import STILL, pages, settle, visit, wait_until_reachable
 
+PARTS = 6  # of the pages
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 # Contrast is the only thing that depends on the theme, and room to scroll the only one on the width.
 IN_THE_DARK = {"runOnly": ["color-contrast"]}
@@ -30,9 +31,10 @@ def violations(page: Page, options: dict | None = None) -> list[str]:
     return [f"{page.url.rpartition('/')[2]}: {text}" for text in found]
 
 
-def test_axe_finds_nothing_on_any_page_light_dark_and_narrow(browser: Browser, site: Path):
+@pytest.mark.parametrize("part", range(PARTS))  # which may run beside each other
+def test_axe_finds_nothing_on_any_page_light_dark_and_narrow(browser: Browser, site: Path, part: int):
     axe, wrong = AXE.read_text(encoding="utf-8"), []
-    for name in pages(site):
+    for name in pages(site)[part::PARTS]:
         if name == "index.html":  # leads on at once
             continue
         with visit(browser, f"{site.as_uri()}/{name}", color_scheme="light") as seen:
