@@ -56,7 +56,9 @@ class Level:
         here = self.values[:, usable]
         start = np.zeros_like(here) if self.below is None else self.below.values[:, usable]
         both = np.stack([here - start] * 2)
-        positive = (here > 0).all(1) & (True if self.below is None else (start > 0).all(1))
+        positive = np.all(here > 0, axis=1)
+        if self.below is not None:
+            positive &= np.all(start > 0, axis=1)
         for row in np.flatnonzero(positive):
             both[RATIO, row] = np.log(here[row]) - (0 if self.below is None else np.log(start[row]))
         centres = self.points[usable]
