@@ -3,108 +3,61 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from lossatlas.figures import page
-from lossatlas.figures.attachments import Attachment, data_file
+from lossatlas.figures.attachments import Attachment
 from lossatlas.figures.joining import numbered, tree_words
 from lossatlas.figures.page import Bundle
-from lossatlas.figures.provenance import how_made
 from lossatlas.geometry.trees import main_tree
-from lossatlas.scenes import captions, renderer, trees, web
+from lossatlas.scenes import captions, trees, web
 from lossatlas.scenes.checks import check_integer, check_path, check_text, check_titled
+from lossatlas.scenes.drawn import Drawn, on_a_page
 from lossatlas.scenes.frame import FineSurface, Frame, Grid, grids_of, refine
 from lossatlas.scenes.paraview import write
 from lossatlas.scenes.parts import OTHER_WALLS, WALLS, contour_levels, legible_contours, surface_parts, walls
-from lossatlas.scenes.renderer import Label, Part
+from lossatlas.scenes.renderer import Label
 from lossatlas.scenes.trajectories import PathOnSurface, path_parts
-
-if TYPE_CHECKING:
-    import pyvista as pv
 
 READINGS = ("loss", "accuracy")  # read out at a point, beside what is drawn
 
 
-@dataclass(frozen=True)
-class Scene:
+@dataclass(frozen=True, kw_only=True)
+class Scene(Drawn):
     """A surface in 3-D: on a page as the value of a cell, in a window through `.plotter(off_screen=False).show()`."""
 
-    title: str
-    alt: str
-    caption: str
-    frame: Frame
     grid: Grid = field(repr=False)
     clipped: float  # share of the grid's points that lie above the clip
-    parts: tuple[Part, ...] = field(repr=False)
-    labels: tuple[Label, ...] = field(repr=False)
     other_ticks: tuple[Label, ...] = field(repr=False)  # of the height on the other scale, log or linear
     levels: tuple[float, ...] = field(repr=False)  # of the contour lines, as shares of the box
-    readings: Mapping[str, np.ndarray] = field(repr=False)  # (n_alpha, n_beta): values to be read out at its points
+    values: Mapping[str, np.ndarray] = field(repr=False)  # (n_alpha, n_beta): to be read out at its points
     path: PathOnSurface | None = field(default=None, repr=False)  # if a page can walk along it
-    data: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False)  # the surface and the path
-
-    def plotter(self, *, off_screen: bool = True) -> pv.Plotter:
-        """Return a PyVista plotter with everything in it, to be changed, shown and saved.
-
-        With `off_screen=False` its `.show()` opens a window, which needs a display.
-        """
-        return renderer.plotter(self.parts, self.labels, off_screen=off_screen)
-
-    def screenshot(self) -> bytes:
-        """Return the picture with its labels as PNG on a transparent background."""
-        return renderer.still(self.parts, self.labels)
-
-    def vtksz(self) -> bytes:
-        """Return the scene for VTK.js viewers. The same scene gives the same bytes."""
-        return web.vtksz(self.parts)
 
     def files(self) -> list[Attachment]:
         """Return the files offered below the scene: its numbers as NetCDF, and the surface for ParaView."""
-        name = self.title or self.caption
         with tempfile.TemporaryDirectory() as folder:
             vts = write(self.data["surface"], self.grid, self.frame, Path(folder, "surface.vts")).read_bytes()
-        numbers = data_file({name: [one] for name, one in self.data.items()}, name=name)
+        (numbers,) = super().files()
         return [numbers, Attachment(f"{Path(numbers.name).stem}.vts", "ParaView (VTK)", vts)]
 
-    def bundle(self) -> Bundle:
-        """Return everything that a page needs to show the scene, as plain data (see `lossatlas.figures.page`)."""
-        frame, (width, height) = self.frame, renderer.SIZE
-        other = self.frame.switched()
+    def readings(self) -> Bundle:
+        """Return the values that a page reads out at the points of the grid."""
+        return web.readings(self.grid.alphas, self.grid.betas, self.values)
+
+    def around(self) -> Bundle:
+        """Return what stands around the scene on a page: `about`, `labels` and `bar`."""
+        frame, other = self.frame, self.frame.switched()
         scales = [frame.scale, *([other.scale] if other else [])]
         labels = web.placed_labels([self.labels, self.other_ticks][: len(scales)], scales)
-        name = captions.bar_name(self.grid.name, frame)
+        bar = web.colour_bar(labels, name=captions.bar_name(self.grid.name, frame), clipped=self.clipped > 0)
         about = web.about(frame, self.parts, scales=scales, levels=self.levels, path=self.path)
-        shown: Bundle = {
-            "title": self.title,
-            "alt": self.alt,
-            "caption": self.caption,
-            "about": about,
-            "labels": labels,
-            "bar": web.colour_bar(labels, name=name, clipped=self.clipped > 0),
-        }
-        data, readings = self.vtksz(), web.readings(self.grid.alphas, self.grid.betas, self.readings)
-        identity = page.digest([shown, page.digest(data), readings])
-        still = renderer.still(self.parts, media="WEBP")
-        return {
-            "id": identity,
-            **shown,
-            "still": page.asset(still, "image/webp", width=width, height=height),
-            "script": page.asset(web.data_script(identity, data, readings), "text/javascript"),
-            "files": [file.asset() for file in self.files()],
-            "made": how_made(self.data.values()),
-        }
-
-    def _repr_html_(self) -> str:
-        return page.render(_scenes([self]))
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return page.mimebundle(_scenes([self]))
+        return {"about": about, "labels": labels, "bar": bar}
 
 
 class SceneRow(tuple[Scene, ...]):
@@ -113,15 +66,10 @@ class SceneRow(tuple[Scene, ...]):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        return page.render(_scenes(self, row=True))
+        return page.render(on_a_page(self, row=True))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return page.mimebundle(_scenes(self, row=True))
-
-
-def _scenes(shown: Sequence[Scene], *, row: bool = False) -> Bundle:
-    """Return scenes as one bundle of a page."""
-    return {"kind": "scenes", "row": row, "scenes": [one.bundle() for one in shown]}
+        return page.mimebundle(on_a_page(self, row=True))
 
 
 def scene(
@@ -304,7 +252,7 @@ def _scene(
         labels=tuple(labels),
         other_ticks=tuple(other_ticks),
         levels=tuple((contour_levels(frame, contours) - frame.low) / (frame.high - frame.low)),
-        readings={name: np.asarray(values.transpose("alpha", "beta"), dtype=float) for name, values in both.items()},
+        values={name: np.asarray(values.transpose("alpha", "beta"), dtype=float) for name, values in both.items()},
         path=on_surface,
         data={"surface": surface} if path is None else {"surface": surface, "path": path},
     )

@@ -5,23 +5,20 @@ The box is that of the other scenes; gamma runs along its height, and colours ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
 from lossatlas._text import listed, number
-from lossatlas.figures import page
-from lossatlas.figures.attachments import Attachment, data_file
 from lossatlas.figures.colour_scale import Transform
 from lossatlas.figures.page import Bundle
-from lossatlas.figures.provenance import how_made
 from lossatlas.geometry import grid_values
-from lossatlas.scenes import captions, renderer, web
+from lossatlas.scenes import captions, web
 from lossatlas.scenes.checks import check_integer, check_text
+from lossatlas.scenes.drawn import Drawn
 from lossatlas.scenes.frame import SCALES, Frame, Grid, touching
 from lossatlas.scenes.meshes import as_strips, rounded
 from lossatlas.scenes.parts import SHADED, WALLS, contour_levels, faces, walls
@@ -36,70 +33,23 @@ SIDE = 41  # points along a side of a slice
 OPACITY = 0.32
 
 
-@dataclass(frozen=True)
-class Volume:
+@dataclass(frozen=True, kw_only=True)
+class Volume(Drawn):
     """A volume in 3-D: on a page as the value of a cell, in a window through `.plotter(off_screen=False).show()`."""
 
-    title: str
-    alt: str
-    caption: str
-    frame: Frame
     name: str
-    parts: tuple[Part, ...] = field(repr=False)
-    labels: tuple[Label, ...] = field(repr=False)
-    data: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False)
 
-    def plotter(self, *, off_screen: bool = True) -> pv.Plotter:
-        """Return a PyVista plotter with everything in it, to be changed, shown and saved."""
-        return renderer.plotter(self.parts, self.labels, off_screen=off_screen)
-
-    def screenshot(self) -> bytes:
-        """Return the picture with its labels as PNG on a transparent background."""
-        return renderer.still(self.parts, self.labels)
-
-    def vtksz(self) -> bytes:
-        """Return the volume for VTK.js viewers. The same volume gives the same bytes."""
-        return web.vtksz(self.parts)
-
-    def files(self) -> list[Attachment]:
-        """Return the file offered below the volume: its numbers as NetCDF."""
-        name = self.title or self.caption
-        return [data_file({name: list(self.data.values())}, name=name)]
-
-    def bundle(self) -> Bundle:
-        """Return everything that a page needs to show the volume, as plain data (see `lossatlas.figures.page`)."""
-        frame, (width, height) = self.frame, renderer.SIZE
+    def around(self) -> Bundle:
+        """Return what stands around the volume on a page: `about`, `labels` and `bar`."""
+        frame = self.frame
         ticks = web.placed_labels([captions.height_ticks(frame)], [frame.scale])
         bar = web.colour_bar(
             [tick | {"scale": None} for tick in ticks],
             name=captions.bar_name(self.name, frame),
             clipped=False,
         )
-        shown: Bundle = {
-            "title": self.title,
-            "alt": self.alt,
-            "caption": self.caption,
-            "about": web.about(frame, self.parts, scales=[frame.scale], levels=[], path=None),
-            "labels": web.placed_labels([self.labels], [frame.scale]),
-            "bar": bar,
-        }
-        data, readings = self.vtksz(), web.readings(np.empty(0), np.empty(0), {})
-        identity = page.digest([shown, page.digest(data)])
-        still = renderer.still(self.parts, media="WEBP")
-        return {
-            "id": identity,
-            **shown,
-            "still": page.asset(still, "image/webp", width=width, height=height),
-            "script": page.asset(web.data_script(identity, data, readings), "text/javascript"),
-            "files": [file.asset() for file in self.files()],
-            "made": how_made(self.data.values()),
-        }
-
-    def _repr_html_(self) -> str:
-        return page.render({"kind": "scenes", "row": False, "scenes": [self.bundle()]})
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return page.mimebundle({"kind": "scenes", "row": False, "scenes": [self.bundle()]})
+        about = web.about(frame, self.parts, scales=[frame.scale], levels=[], path=None)
+        return {"about": about, "labels": web.placed_labels([self.labels], [frame.scale]), "bar": bar}
 
 
 def volume(
