@@ -144,12 +144,11 @@ def evaluate(
     -------
     Dataset
         ``loss`` over the axes of ``plane``; ``accuracy`` for a named classification loss; a variable for each of
-        ``metrics``; ``gradient_norm`` if asked. Losses that are not
-        finite are kept and counted in ``attrs["n_nonfinite"]``; ``attrs["origin_loss"]`` is L(θ*);
-        ``attrs["n_negative_variance"]`` counts points where an extrapolated running variance is below zero, so that
-        the loss is NaN;
-        ``attrs["precision_error"]`` (lower precision) is a share of the range of the loss. An adaptive surface has
-        further attributes, which the notes explain.
+        ``metrics``; ``gradient_norm`` if asked. Losses that are not finite are kept and counted in
+        ``attrs["n_nonfinite"]``; ``attrs["origin_loss"]`` is L(θ*); ``attrs["n_negative_variance"]`` counts points
+        where an extrapolated running variance is below zero, so that the loss is NaN; ``attrs["precision_error"]``
+        (lower precision) is a share of the range of the loss. An adaptive surface has further attributes, which the
+        notes explain.
 
     Raises
     ------
@@ -166,8 +165,8 @@ def evaluate(
     error: an order-statistic tolerance bound, which assumes nothing about the errors, and which does not bound the
     largest error of the grid. ``attrs["estimated_error"]`` estimates that one: three times the error seen, or the
     error of the last predictions if that is larger. The surface is returned once three times the error seen is at most
-    ``tolerance``, or once every point is evaluated. ``attrs["levels"]`` lists the
-    samples and points of each level, and the variable ``evaluated`` says which points were evaluated on all samples.
+    ``tolerance``, or once every point is evaluated. ``attrs["levels"]`` lists the samples and points of each level, and
+    the variable ``evaluated`` says which points were evaluated on all samples.
 
     A model or loss that draws random numbers sees the same ones at every point, those that the global generators of
     PyTorch, NumPy and Python, and generators that it holds, would give at the time of the call. Afterwards all of
