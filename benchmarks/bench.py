@@ -27,7 +27,7 @@ import lossatlas as la
 from lossatlas._files import written_whole
 from machine import describe, rates
 from peaks import peaks
-from peers import all_at_once, loop_of_128, loss_landscapes
+from peers import all_at_once, landscaper, loop_of_128, loss_landscapes
 from workloads import WORKLOADS, Case, make
 
 PEER_SECONDS = 4.0  # that a peer is timed for at least
@@ -41,6 +41,9 @@ LOOP = "loop, batches of 128"
 PEERS: dict[str, Callable] = {LOOP: loop_of_128, "loop, all at once": all_at_once}
 if importlib.util.find_spec("loss_landscapes"):  # `make bench` installs it
     PEERS["loss-landscapes"] = loss_landscapes
+GRIDS: dict[str, Callable] = {}  # contenders that choose the points of their grid themselves
+if importlib.util.find_spec("landscaper"):  # `make bench` installs it
+    GRIDS["Landscaper"] = landscaper
 
 
 def spread(case: Case, count: int) -> np.ndarray:
@@ -61,6 +64,17 @@ def time_peer(peer: Callable, case: Case) -> tuple[float, dict[int, float]]:
     return (time.perf_counter() - start) / len(chosen), dict(zip(chosen.tolist(), found, strict=True))
 
 
+def time_grid(peer: Callable, case: Case) -> float:
+    """Return the seconds a point of a contender that computes a whole grid of its own."""
+    start = time.perf_counter()
+    peer(case, 1)
+    count = max(PEER_POINTS, PEER_SECONDS / (time.perf_counter() - start))
+    side = 2 * math.ceil((math.sqrt(count) - 1) / 2) + 1  # odd, so that one point is the network itself
+    start = time.perf_counter()
+    peer(case, side)
+    return (time.perf_counter() - start) / side**2
+
+
 def time_evaluate(case: Case, options: dict) -> tuple[float, xr.Dataset]:
     """(seconds a point of the grid, the surface)."""
     start = time.perf_counter()
@@ -79,12 +93,14 @@ def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[
     """All contenders on one workload."""
     workload = WORKLOADS[key]
     case = make(workload, points=points)
-    seconds: dict[str, list[float]] = {name: [] for name in (*PEERS, *EVALUATE)}
+    seconds: dict[str, list[float]] = {name: [] for name in (*PEERS, *GRIDS, *EVALUATE)}
     surfaces, losses = {}, {}
     for turn in range(repeats):
         for name, peer in PEERS.items():
             taken, losses[name] = time_peer(peer, case)
             seconds[name].append(taken)
+        for name, peer in GRIDS.items():
+            seconds[name].append(time_grid(peer, case))
         for name, options in EVALUATE.items():
             taken, surfaces[name] = time_evaluate(case, options)
             seconds[name].append(taken)
@@ -114,6 +130,7 @@ def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[
 def memory(key: str) -> dict[str, int]:
     """Bytes that each contender needs on one workload."""
     peers = {name: functools.partial(once, peer) for name, peer in PEERS.items()}
+    peers |= {name: functools.partial(peer, side=1) for name, peer in GRIDS.items()}
     return peaks(key, peers | {name: functools.partial(time_evaluate, options=o) for name, o in EVALUATE.items()})
 
 
@@ -144,10 +161,11 @@ def table(run: dict) -> str:
         lines.append(
             f"  {result['strategies']['evaluate']}; adaptive: {100 * result['evaluated_share']:.1f} % evaluated"
         )
+    rivals = [*PEERS, *GRIDS]
     for name in EVALUATE:
         over_loop = [ratio(r, name, LOOP) for r in run["workloads"].values()]
-        over_best = [min(ratio(r, name, p) for p in PEERS) for r in run["workloads"].values()]
-        over_rest = [min(ratio(r, name, p) for p in PEERS if p != LOOP) for r in run["workloads"].values()]
+        over_best = [min(ratio(r, name, p) for p in rivals) for r in run["workloads"].values()]
+        over_rest = [min(ratio(r, name, p) for p in rivals if p != LOOP) for r in run["workloads"].values()]
         means = [statistics.geometric_mean(found) for found in (over_loop, over_rest, over_best)]
         lines.append(
             f"\n{name}: geometric mean {means[0]:.2f} × the loop (least {min(over_loop):.2f}), "

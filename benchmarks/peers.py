@@ -1,7 +1,11 @@
-"""What a user would do instead: the plain loop, and the loss-landscapes package."""
+"""What a user would do instead: the plain loop, the loss-landscapes package, and Landscaper."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+
+import numpy as np
 import torch
 
 from lossatlas.networks.losses import make_score
@@ -57,6 +61,28 @@ def loss_landscapes(case: Case, points: list[tuple[float, float]]) -> list[float
             found.append(metric(wrapper))
     back(case)
     return found
+
+
+def landscaper(case: Case, side: int) -> np.ndarray:
+    """Landscaper's own grid, (side, side), along the plane's directions as it scales them.
+
+    It walks to a point in whole steps, one addition to all weights each, so a smaller grid costs less a point.
+    """
+    from landscaper.compute import compute_loss_landscape
+
+    score = make_score(case.loss)
+
+    def mean_loss(model: torch.nn.Module, data: tuple[torch.Tensor, torch.Tensor]) -> float:
+        inputs, targets = data
+        return float(score(model(inputs), targets)[0].mean())
+
+    names = [name for name, _ in case.model.named_parameters()]
+    directions = [[vector[name] for name in names] for vector in (case.plane.delta, case.plane.eta)]
+    options = {"steps": side, "distance": 1.0, "dim": 2, "device": "cpu"}
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        losses, _ = compute_loss_landscape(case.model, case.data, directions, mean_loss, **options)
+    back(case)
+    return losses
 
 
 def back(case: Case) -> None:

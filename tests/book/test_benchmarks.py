@@ -1,10 +1,14 @@
 """The benchmark times what it says on equal terms, and its memory is what a contender allocates."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import torch
 
 import bench
 import peaks
+from lossatlas.directions import Plane
 
 pytestmark = pytest.mark.data
 
@@ -12,7 +16,7 @@ pytestmark = pytest.mark.data
 def test_all_contenders_give_the_same_surface(monkeypatch):
     monkeypatch.setattr(bench, "PEER_SECONDS", 0.01)
     found = bench.measure("a", repeats=2, points=7, say=lambda _: None)
-    assert set(found["seconds"]) == {*bench.PEERS, *bench.EVALUATE}
+    assert set(found["seconds"]) == {*bench.PEERS, *bench.GRIDS, *bench.EVALUATE}
     assert all(len(turns) == 2 and min(turns) > 0 for turns in found["all_seconds"].values())
     assert found["points"] == 49 and found["errors"]["evaluate"] < 1e-5
     assert found["operations"] > 2584 * 2 * 100  # its rows, each through a layer of 100 at least
@@ -22,6 +26,25 @@ def test_all_contenders_give_the_same_surface(monkeypatch):
     case = bench.make(bench.WORKLOADS["a"], points=3)
     losses = [peer(case, [(0.5, -0.5), (0.0, 0.0)]) for peer in bench.PEERS.values()]
     np.testing.assert_allclose(losses, [losses[0]] * len(losses), rtol=1e-5)
+
+
+def test_landscaper_walks_the_directions_that_it_is_given():
+    pytest.importorskip("landscaper", reason="make bench installs it")
+    case, side = bench.make(bench.WORKLOADS["a"], points=3), 5
+    found = bench.landscaper(case, side)
+    names = [name for name, _ in case.model.named_parameters()]
+    origin = torch.cat([case.plane.origin[name].flatten() for name in names])
+
+    def scaled(direction):  # each tensor to √(its size), then all to a step of 2/side of the weights' norm
+        parts = [direction[n] * direction[n].numel() ** 0.5 / (direction[n].norm() + 1e-10) for n in names]
+        factor = 2 / side * origin.norm() / torch.cat([part.flatten() for part in parts]).norm()
+        return {n: factor * part for n, part in zip(names, parts, strict=True)}
+
+    plane = Plane(case.plane.origin, scaled(case.plane.delta), scaled(case.plane.eta))
+    points = [(float(i - 2), float(j - 2)) for i in range(side) for j in range(side)]
+    expected = bench.all_at_once(dataclasses.replace(case, plane=plane), points)
+    kept = np.argsort(expected)[:-1]  # Landscaper adds noise to the highest point
+    np.testing.assert_allclose(found.ravel()[kept], np.array(expected)[kept], rtol=1e-4)
 
 
 def nothing(case):
