@@ -16,6 +16,7 @@ from torch import Tensor
 from lossatlas._checks import path_like, whole_number
 from lossatlas.datasets.cache import DatasetUnavailable, find_files
 from lossatlas.datasets.formats import decode_cifar, decode_idx, decode_seismic
+from lossatlas.datasets.variations import MADE_AFTER, VARIATIONS, varied
 
 __all__ = ["DATASETS", "Dataset", "DatasetUnavailable", "fixed_sample", "load_dataset"]
 
@@ -53,6 +54,10 @@ def load_dataset(name: str, *, sequence_length: int | None = None, root: str | P
     ==============  ============================  ===================  =================
     mnist           float32 (N, 1, 28, 28)        int64 (N,)           cross_entropy
     fashion-mnist   float32 (N, 1, 28, 28)        int64 (N,)           cross_entropy
+    mnist-rand      float32 (N, 1, 28, 28)        int64 (N,)           cross_entropy
+    mnist-rot       float32 (N, 1, 28, 28)        int64 (N,)           cross_entropy
+    mnist-img       float32 (N, 1, 28, 28)        int64 (N,)           cross_entropy
+    mnist-img-rot   float32 (N, 1, 28, 28)        int64 (N,)           cross_entropy
     cifar10         float32 (N, 3, 32, 32)        int64 (N,)           cross_entropy
     digits          float32 (N, 1, 8, 8)          int64 (N,)           cross_entropy
     shakespeare     int64 (N, L), characters      int64 (N, L), next   cross_entropy
@@ -172,6 +177,31 @@ def _idx_dataset(name: str, *, classes: tuple[str, ...], citation: str) -> Calla
     return load
 
 
+def _mnist_variation(name: str) -> Callable[..., Dataset]:
+    variation = VARIATIONS[name]
+
+    def load(root) -> Dataset:
+        needed = ["mnist", "cifar10"] if variation.background == "photographs" else ["mnist"]
+        plain, *photographs = found = [LOADERS[one](root) for one in needed]
+        splits = ((one.train for one in found), (one.test for one in found))
+        train, test = (
+            (varied(variation, images, *(others[0] for others in behind), seed=seed), labels)
+            for seed, ((images, labels), *behind) in enumerate(splits)
+        )
+        return Dataset(
+            name,
+            train,
+            test,
+            TEN_DIGITS,
+            ", ".join(dict.fromkeys(one.source for one in found)),
+            f"{plain.scaling} {variation.words} Drawn with seed 0 (train) and 1 (test).",
+            "; ".join([plain.citation, *(one.citation for one in photographs), MADE_AFTER]),
+            "cross_entropy",
+        )
+
+    return load
+
+
 def _cifar10(root) -> Dataset:
     files, source = find_files("cifar10", root)
     batches = [decode_cifar(contents) for contents in files.values()]
@@ -269,6 +299,7 @@ LOADERS: dict[str, Callable[..., Dataset]] = {
         citation="MNIST: LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document "
         "Recognition, Proceedings of the IEEE 86(11), 1998, 2278-2324; CC BY-SA 3.0",
     ),
+    **{name: _mnist_variation(name) for name in VARIATIONS},
     "cifar10": _cifar10,
     "fashion-mnist": _idx_dataset(
         "fashion-mnist",
