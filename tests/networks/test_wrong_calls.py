@@ -24,6 +24,10 @@ def trained(model=None, data=DIGITS, recipe=Recipe(), **options):  # noqa: B008 
     return networks.fit(model or built(), data, recipe=recipe, progress=False, **options)
 
 
+def convexified(train=DIGITS.train, radius=1.0, **options):
+    return networks.fit_convexified(train, radius=radius, features=4, progress=False, **options)
+
+
 def written(vocabulary=VOCABULARY, **options):
     return networks.sample_text(RNN, vocabulary, **{"prompt": "a", "length": 2} | options)
 
@@ -62,6 +66,19 @@ WRONG = {
         ("recipe={'epochs': 3}: expected a lossatlas.Recipe", lambda: trained(recipe={"epochs": 3})),
         ("augment=True expects images", lambda: trained(data=TABLE, recipe=Recipe(augment=True))),
         ("seed=1.5", lambda: trained(seed=1.5)),
+    ],
+    "fit_convexified": [
+        ("train=3: expected images", lambda: networks.fit_convexified(3, radius=1)),
+        ("(?s)train=.*: expected images", lambda: convexified(train=TABLE.train)),
+        ("targets: values from 0 to 9; cross_entropy on this model expects 0 to 4", lambda: convexified(outputs=5)),
+        ("radius=-1", lambda: convexified(radius=-1)),
+        ("method='adam': expected one of", lambda: convexified(method="adam")),
+        ("steps=0", lambda: convexified(steps=0)),
+        ("start=-1", lambda: convexified(start=-1)),
+        ("seed=1.5", lambda: convexified(seed=1.5)),
+        ("kind='gauss': expected one of", lambda: convexified(kind="gauss")),
+        ("gamma=0: expected a positive number", lambda: convexified(gamma=0)),
+        (r"image=\(1, 8, 8\): expected at least 10 pixels a side", lambda: convexified(side=9)),
     ],
     "Recipe": [
         ("optimizer='adamw': expected one of", lambda: Recipe("adamw")),

@@ -11,9 +11,11 @@ from torch import nn
 from lossatlas._checks import whole_number
 from lossatlas.networks.models import convolutional, densely_connected, feedforward, recurrent, residual, vgg
 from lossatlas.networks.models.architecture import Architecture
+from lossatlas.networks.models.convexified import ConvexifiedNetwork, fit_convexified, fit_top
 from lossatlas.networks.models.convolutional import ConvNet
 from lossatlas.networks.models.densely_connected import DenseNet
 from lossatlas.networks.models.feedforward import ACTIVATIONS, FeedForward
+from lossatlas.networks.models.patch_features import PatchFeatures
 from lossatlas.networks.models.recurrent import CharacterRNN
 from lossatlas.networks.models.residual import ResNet
 from lossatlas.networks.models.vgg import VGG9
@@ -25,10 +27,14 @@ __all__ = [
     "Architecture",
     "CharacterRNN",
     "ConvNet",
+    "ConvexifiedNetwork",
     "DenseNet",
     "FeedForward",
+    "PatchFeatures",
     "ResNet",
     "build_model",
+    "fit_convexified",
+    "fit_top",
 ]
 
 MODELS: dict[str, Architecture] = {  # the comments give the numbers of the report's Table 1

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 import xarray as xr
 from torch import Tensor, nn
 
-from lossatlas._checks import instance_of, whole_number
+from lossatlas._checks import whole_number
+from lossatlas.networks.losses import check_targets
 from lossatlas.networks.models.patch_features import AT_ONCE, FITTED_ON, PatchFeatures, fit_patch_features
 from lossatlas.networks.nuclear_norm import minimise
 
@@ -148,6 +149,7 @@ def fit_top(
     steps: int = 200,
     method: str = "accelerated",
     tolerance: float = 0.0,
+    every: int = 10,
     progress: bool = True,
 ) -> xr.Dataset:
     """Solve the convex problem of a network in place, and return how the fit converged.
@@ -160,7 +162,7 @@ def fit_top(
         ``network.represent(images)``, of shape (N, features · places).
     labels : Tensor
         Class labels (N,).
-    radius, start, steps, method, tolerance, progress
+    radius, start, steps, method, tolerance, every, progress
         As :func:`fit_convexified` takes them.
 
     Examples
@@ -177,7 +179,7 @@ def fit_top(
         return matrix.unflatten(1, (outputs, places)).movedim(1, 0).flatten(1)
 
     def objective(matrix: Tensor) -> tuple[float, Tensor]:
-        logits = F.linear(inputs, weight_of(matrix))
+        logits = (weight_of(matrix) @ inputs.T).T  # twice as fast as F.linear for few outputs
         errors = torch.softmax(logits, 1)
         errors[torch.arange(len(labels)), labels] -= 1
         return float(F.cross_entropy(logits.double(), labels)), matrix_of(errors.T @ inputs / len(labels), places)
@@ -187,7 +189,13 @@ def fit_top(
         draw = torch.Generator().manual_seed(whole_number(start, "start", least=0))
         first = torch.randn(first.shape, generator=draw)
         first = first * (radius / float(torch.linalg.matrix_norm(first, "nuc")))
-    plan: dict[str, Any] = {"steps": steps, "method": method, "tolerance": tolerance, "progress": progress}
+    plan: dict[str, Any] = {
+        "steps": steps,
+        "method": method,
+        "tolerance": tolerance,
+        "every": every,
+        "progress": progress,
+    }
     matrix, history = minimise(objective, first, radius=radius, smoothness=smoothness(inputs), **plan)
     with torch.no_grad():
         network.top.weight.copy_(weight_of(matrix))
@@ -220,6 +228,7 @@ def fit_convexified(
     steps: int = 200,
     method: str = "accelerated",
     tolerance: float = 0.0,
+    every: int = 10,
     seed: int = 0,
     progress: bool = True,
     **options: Any,
@@ -239,7 +248,7 @@ def fit_convexified(
         before, or the lower layers of any network.
     start : int, optional
         Seed of a random matrix in the ball from which to start; None starts from zero.
-    steps, method, tolerance, progress
+    steps, method, tolerance, every, progress
         As in :func:`lossatlas.networks.nuclear_norm.minimise`.
     seed : int
         Decides the random features.
@@ -253,6 +262,11 @@ def fit_convexified(
     history : Dataset
         Over ``step``: objective, exact duality gap, nuclear norm and rank.
 
+    Raises
+    ------
+    ValueError
+        If the images or labels have other shapes, or an argument is out of range.
+
     References
     ----------
     Zhang, Liang and Wainwright, "Convexified Convolutional Neural Networks", 2016, algorithms 1 and 2.
@@ -265,11 +279,20 @@ def fit_convexified(
     >>> float(history.objective[-1]) < 0.3
     True
     """
+    pair = isinstance(train, tuple | list) and len(train) == 2 and all(isinstance(part, Tensor) for part in train)
+    if not pair or train[0].dim() != 4:
+        raise ValueError(f"train={train!r:.80}: expected images (N, channels, height, width) and labels (N,)")
     images, labels = train
-    instance_of(images, "train", Tensor, "a pair of tensors (images, labels)")
+    check_targets("cross_entropy", (len(images), outputs), labels)
     network = ConvexifiedNetwork(images.shape[1:], outputs=outputs, below=below, **options).eval()
     with torch.no_grad():
         fit_patch_features(network.features, network.below(images[:FITTED_ON]), seed=seed)
         inputs = network.represent(images)
-    plan: dict[str, Any] = {"steps": steps, "method": method, "tolerance": tolerance, "progress": progress}
+    plan: dict[str, Any] = {
+        "steps": steps,
+        "method": method,
+        "tolerance": tolerance,
+        "every": every,
+        "progress": progress,
+    }
     return network, fit_top(network, inputs, labels, radius=radius, start=start, **plan)

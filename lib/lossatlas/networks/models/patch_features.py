@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ KINDS = ("fourier", "nystroem")
 AT_ONCE = 100  # images whose patches are in memory together
 FITTED_ON = 1000  # training images behind the whitening and the scaling
 PATCHES = 50_000  # the most of their patches that are looked at
+RIDGE = 1e-4  # added to eigenvalues of the kernel: without it rounding decides what patches that are alike become
 
 
 def contrast_normalized(images: Tensor, side: int) -> Tensor:
@@ -137,6 +139,7 @@ def fit_patch_features(features: PatchFeatures, images: Tensor, *, seed: int = 0
     1.0
     """
     from sklearn.kernel_approximation import Nystroem, RBFSampler
+    from sklearn.metrics.pairwise import rbf_kernel
 
     seed, images = whole_number(seed, "seed", least=0), images[:FITTED_ON]
     draw = torch.Generator().manual_seed(seed)
@@ -154,7 +157,9 @@ def fit_patch_features(features: PatchFeatures, images: Tensor, *, seed: int = 0
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # fewer patches than features
             drawn = Nystroem(**options).fit(sample)
-        points, mixing = drawn.components_, drawn.normalization_
+        points = drawn.components_
+        values, axes = np.linalg.eigh(rbf_kernel(points.astype(float), gamma=features.gamma))
+        mixing = (axes / np.sqrt(values.clip(0) + RIDGE)) @ axes.T
     features.points, features.mixing = (torch.from_numpy(part.copy()).float() for part in (points, mixing))
     maps = torch.cat([features.maps(some) for some in images.split(AT_ONCE)])
     features.center = maps.mean(0)
