@@ -333,14 +333,29 @@ def test_panels_of_profiles_have_their_lines_and_one_scale_unless_told_otherwise
     assert len({ax.get_ylim() for ax in figures.profile_panels(lines, share_scale=False).axes}) > 1
 
 
+def test_panels_with_the_same_labels_share_one_legend():
+    alike = {title: {"train": line_of(), "test": line_of() * factor} for title, factor in (("a", 2), ("b", 3))}
+    figure = figures.profile_panels(alike)
+    assert [ax.get_legend() for ax in figure.axes] == [None, None]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["train", "test"]
+    other = figures.profile_panels({**alike, "c": {"x": line_of(), "y": line_of()}})
+    assert all(ax.get_legend() for ax in other.axes) and not other.legends
+
+
+def test_a_band_of_accuracies_stays_between_zero_and_one():
+    seeds = [xr.Dataset({"accuracy": ("alpha", [0.5, value])}, {"alpha": [0, 1]}) for value in (0.1, 0.9)]
+    band = figures.profile({"all": seeds}, variable="accuracy").axes[0].collections[0]
+    assert band.get_datalim(band.axes.transData).y0 >= 0 and band.get_datalim(band.axes.transData).y1 <= 1
+
+
 def test_a_profile_over_seeds_has_the_t_interval_as_its_band():
-    seeds = [line_of(lambda a, s=s: a**2 + s) for s in (0, 1, 3)]
+    seeds = [line_of(lambda a, s=s: a**2 + s) for s in (3, 4, 6)]  # high enough that zero does not cut the interval
     ax = figures.profile({"all": seeds}).axes[0]
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), seeds[0].alpha ** 2 + 4 / 3)
-    half = stats.t.ppf(0.975, 2) * np.std([0, 1, 3], ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), seeds[0].alpha ** 2 + 13 / 3)
+    half = stats.t.ppf(0.975, 2) * np.std([3, 4, 6], ddof=1) / np.sqrt(3)
     (band,) = bands(ax)
     at = band_at(band, 0.2)
-    np.testing.assert_allclose([at.min(), at.max()], 0.04 + 4 / 3 + np.array([-half, half]))
+    np.testing.assert_allclose([at.min(), at.max()], 0.04 + 13 / 3 + np.array([-half, half]))
     assert "95% interval, 3 seeds" in ax.get_legend().get_title().get_text()
 
 
@@ -480,6 +495,10 @@ def test_a_measure_against_a_number():
     figure.draw_without_rendering()
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("weight layers", "sharpness")
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "16"]
+    within = groups.assign(sharpness=groups.sharpness + 2)  # less than a decade
+    ax_log = figures.against(within, "layers", "sharpness", log_x=True, log_y=True).axes[0]
+    ax_log.figure.draw_without_rendering()
+    assert [label for label in ax_log.yaxis.get_minorticklabels() if label.get_text()]
     dots = [line for line in ax.lines if line.get_label().startswith("_")]
     np.testing.assert_allclose(np.sort(dots[0].get_ydata()), [1, 3, 4, 6])
     assert "plain: 2 at 2, 5 at 16" in figure.alt

@@ -22,7 +22,7 @@ from lossatlas.figures.theme import (
     styled,
     value_label,
 )
-from lossatlas.geometry import grid_values, spoken
+from lossatlas.geometry import grid_values, quantity, spoken
 
 DASHES = ("-", "--", ":", "-.")
 MOST = 200  # points of a training curve; between more of them dashes run together
@@ -84,7 +84,8 @@ def profile(
         if any(not np.array_equal(axes[0], alphas) for axes, _ in grids):
             raise ValueError(f"lines[{label!r}]: the seeds have different values of alpha; expected one grid")
         rows = np.array([np.where(np.isfinite(values), values, np.nan) for _, values in grids])
-        middle = band(ax, alphas, rows, label=label, color=COLOURS[i % len(COLOURS)], ls=DASHES[i // len(COLOURS) % 4])
+        style = {"color": COLOURS[i % len(COLOURS)], "ls": DASHES[i // len(COLOURS) % 4]}
+        middle = band(ax, alphas, rows, label=label, bounds=quantity(members[0][variable]).bounds, **style)
         seeds.add(len(members))
         known = np.isfinite(middle)
         if known.any():

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from lossatlas._text import number
 from lossatlas.figures.bands import band, legend, quiet_grid, set_scale
@@ -96,7 +97,7 @@ def against(
         sentences.append(f"{label}: {values}" if label else values)
     if log_x:
         ax.set_xticks(ticks, [number(tick) for tick in ticks])
-        ax.minorticks_off()
+        ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel=names[0], ylabel="\n".join([names[1], *textwrap.wrap(said, 40)]))
     quiet_grid(ax)
     legend(ax, seeds, below=legend_below)

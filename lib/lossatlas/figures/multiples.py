@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lossatlas.figures.curves import profile
 from lossatlas.figures.labelled import check_whole
-from lossatlas.figures.theme import Picture, styled
+from lossatlas.figures.theme import QUIET, Picture, styled
 
 
 @styled
@@ -23,6 +24,8 @@ def profile_panels(
     share_scale: bool = True,
 ) -> Figure:
     """Draw titled panels of lines through weight space, each as :func:`profile` draws it.
+
+    Panels whose lines have the same labels share one legend below them.
 
     Parameters
     ----------
@@ -72,4 +75,22 @@ def profile_panels(
             ax.set_ylim(ends[:, 0].min(), ends[:, 1].max())
     for ax in grid[len(lines) :]:
         ax.remove()
+    _share_legend(figure, list(grid[: len(lines)]))
     return figure
+
+
+def _share_legend(figure: Picture, panels: Sequence[Axes]) -> None:
+    """Put one legend below the panels, instead of one into each, if all are the same and name several lines."""
+    legends = [ax.get_legend() for ax in panels]
+    labels = [ax.get_legend_handles_labels()[1] for ax in panels]
+    titles = {legend.get_title().get_text() if legend else "" for legend in legends}
+    if len(panels) == 1 or len(labels[0]) < 2 or any(found != labels[0] for found in labels) or len(titles) > 1:
+        return
+    for legend in legends:
+        if legend:
+            legend.remove()
+    handles, columns = panels[0].get_legend_handles_labels()[0], 3
+    made = figure.legend(handles, labels[0], title=titles.pop(), ncols=columns, loc="outside lower center")
+    made.get_title().set_color(QUIET)
+    made.get_title().set_fontsize(10)
+    figure.set_figheight(figure.get_figheight() + 0.25 * (2 + -(-len(labels[0]) // columns)))
