@@ -17,6 +17,7 @@ from torch import nn
 import lossatlas as la
 from lossatlas import vectors
 from lossatlas.evaluation import choosing, runner
+from lossatlas.evaluation.agreement import agrees
 from lossatlas.evaluation.batches import blocks
 from lossatlas.evaluation.kernels import TRANSFORMS, dense
 from lossatlas.evaluation.kernels.onednn import OneDNNLinear
@@ -364,7 +365,7 @@ def test_a_pass_that_cannot_be_traced_is_refused_however_many_points_it_holds():
         way = Runner(sweep, strategy(40, 30, "cached", *["traced"] * traced), profile(sweep, inputs[:2]))
         loop = Runner(sweep, Strategy(40))
         with torch.no_grad():
-            assert choosing.agrees(way, loop, inputs, targets, coefficients) != traced
+            assert agrees(way, loop, inputs, targets, coefficients) != traced
 
 
 @pytest.mark.parametrize("sizes", [[3, 3, 3], [10], [1, 9, 4, 7], [25]])
@@ -418,10 +419,10 @@ def test_a_strategy_whose_values_depend_on_how_samples_are_grouped_does_not_agre
     data = torch.randn(60, 6), torch.arange(60) % 3
     loop, points = Runner(sweep, Strategy(60)), torch.rand(5, 2)
     with torch.no_grad():
-        assert not choosing.agrees(Runner(sweep, Strategy(60)), loop, *data, points)
-        assert choosing.agrees(Runner(sweep, Strategy(60)), loop, *data, points, cut=False)
+        assert not agrees(Runner(sweep, Strategy(60)), loop, *data, points)
+        assert agrees(Runner(sweep, Strategy(60)), loop, *data, points, cut=False)
         plain = make_sweep(model.layer, la.random_plane(model.layer), "cross_entropy")
-        assert choosing.agrees(Runner(plain, Strategy(60)), Runner(plain, Strategy(60)), *data, points)
+        assert agrees(Runner(plain, Strategy(60)), Runner(plain, Strategy(60)), *data, points)
 
 
 @pytest.mark.parametrize("points", [1, 4])

@@ -20,6 +20,8 @@ from lossatlas.evaluation.work import Part, Work
 CHUNK_POINTS = 32  # most points of a chunk that a journal keeps or a worker computes, and …
 CHUNK_EVALUATIONS = 2**18  # … most samples times points, unless it has one point
 
+EXPECTED_POINTS = 128  # that are evaluated on all samples
+
 
 @dataclass(frozen=True)
 class ErrorLimit:
@@ -53,6 +55,11 @@ def mean_values(sums: np.ndarray) -> np.ndarray:
         return numerators / weights
 
 
+def expected_part(work: Work, points: int) -> Part:
+    """Return what takes most of the time: some points, spread over the grid, on all samples."""
+    return Part(slice(None, None, max(1, points // EXPECTED_POINTS)), work.levels[-1])
+
+
 def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar: Bar, *, limit: ErrorLimit) -> Outcome:
     """Evaluate as little of a grid as :func:`lossatlas.evaluation.refinement.fill` needs.
 
@@ -68,7 +75,7 @@ def run_adaptively(executor, shape: Sequence[int], journal: Journal | None, bar:
         if journal and journal.strategy:
             strategy, provenance = journal.strategy, journal.provenance
         else:
-            (strategy, _), provenance = executor.tune(work.levels[0]), executor.provenance
+            (strategy, _), provenance = executor.tune(expected_part(work, points)), executor.provenance
             if journal:
                 journal.begin(strategy, [], provenance)
 

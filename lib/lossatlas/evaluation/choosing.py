@@ -1,20 +1,22 @@
 """Choose a strategy by a short measurement, and check each candidate against the plain loop.
 
-Everything here is optional: a candidate that raises an error is skipped, and the loop remains.
+Everything here is optional: a candidate that raises an error is skipped, and the loop remains. What was chosen once is
+used again for evaluations of the same kind, after a check of its values.
 """
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from lossatlas.evaluation.batches import BLOCK_SAMPLES, split, take
+from lossatlas.evaluation.agreement import agrees
+from lossatlas.evaluation.batches import BLOCK_SAMPLES, take
 from lossatlas.evaluation.kernels import TRANSFORMS
+from lossatlas.evaluation.remembering import Choice, Choices, kind
 from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.strategies import Strategy, Transform
 from lossatlas.evaluation.sweep import Profile, Sweep, profile
@@ -29,8 +31,6 @@ BETTER = 0.95  # a candidate must beat this share of the best time so far, becau
 TRIAL_SECONDS = 0.003, 0.1  # least time of a measurement: between these two, longer for a longer sweep
 TRIAL_SHARE = 0.05  # choosing may take this share of the sweep's expected time …
 TRIAL_FLOOR = 0.06  # … or this many seconds; a shorter sweep uses the loop at once
-OTHERS = 0.05  # share of the largest value by which quantities other than the loss may differ
-CHECKED = 8  # most points at which a candidate is compared with the loop
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Limits:
 
 
 UNLIMITED = Limits()
+CHOICES = Choices()  # of this process
 
 
 def seconds_per_pair(
@@ -76,55 +77,6 @@ def seconds_per_pair(
     return ((prepared - start) / len(points) + seconds / done) / len(targets)
 
 
-def rounding(points: Tensor) -> float:
-    """Return the relative difference that rounding alone can cause, in the arithmetic of `points` on their device.
-
-    On a GPU, PyTorch computes convolutions in TensorFloat-32 by default, with a 10-bit mantissa, and chooses other
-    algorithms for other batch sizes. The plain loop itself is no more precise there.
-    """
-    if points.dtype == torch.float64:
-        return 1e-10
-    lower = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
-    return 1e-3 if points.device.type == "cuda" and lower else 1e-5
-
-
-def agrees(
-    runner: Runner | ThreadedRunner, reference: Runner, inputs, targets: Tensor, points: Tensor, *, cut: bool = True
-) -> bool:
-    """Return whether a strategy gives the loop's values at a few points; False if it cannot run this model.
-
-    With `cut`, the loop groups the same samples in other passes. A strategy whose values depend on the grouping then
-    does not agree.
-    """
-    whole = any(transform.whole_passes for transform in runner.strategy.transforms)
-    samples = runner.strategy.samples
-    if not whole:
-        samples = min(64, samples, reference.strategy.samples)
-    inputs, targets = take(inputs, slice(samples)), targets[:samples]
-    few = max(3, min(runner.strategy.points, CHECKED))
-    points = points[: max(few, runner.strategy.points) if whole else few]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # vmap warns of slow operations, but the timing decides
-            runner.prepare(inputs, targets)
-            losses, *others = runner.run(points)[: len(runner.sweep.quantities), :few]
-    except Exception:  # whatever the error, the loop remains
-        return False
-    quantities, two_thirds = len(runner.sweep.quantities), len(targets) - len(targets) // 3
-    total = losses.new_zeros((quantities, len(losses)))
-    for part in split((inputs, targets), two_thirds) if cut else [(inputs, targets)]:
-        reference.prepare(*part)
-        total += reference.run(points[:few])[:quantities]
-    expected, *others_expected = total
-    relative = 0.05 if runner.sweep.half else rounding(points)
-    small = 0.1 * relative * float(expected.abs().nan_to_num(0, 0, 0).median())  # for losses close to zero
-    counts = zip(others, others_expected, strict=True)  # such as correct predictions; rounding decides ties
-    return torch.allclose(losses, expected, rtol=relative, atol=small, equal_nan=True) and all(
-        torch.allclose(a, b, rtol=OTHERS, atol=OTHERS * float(b.abs().nan_to_num(0, 0, 0).max()), equal_nan=True)
-        for a, b in counts
-    )
-
-
 @dataclass
 class Search:
     """Hold the best strategy so far, and everything needed to try another."""
@@ -136,14 +88,14 @@ class Search:
     coefficients: Tensor
     limits: Limits
     loop: Runner
+    before: float = 0.0  # seconds of earlier evaluations of the same kind: as many are expected to follow
 
     def __post_init__(self) -> None:
         """Time the loop, which every candidate must beat."""
         self.start = time.perf_counter()
         self.tried = {self.loop.strategy}
         self.best: Runner | ThreadedRunner = self.loop
-        order = torch.randperm(len(self.coefficients), generator=torch.Generator().manual_seed(0))
-        self.scattered = self.coefficients[order.to(self.coefficients.device)]
+        self.scattered = scattered(self.coefficients)
         self.neighbours = torch.roll(self.coefficients, -(len(self.coefficients) // 3), dims=0)  # as in the sweep
         self.rate = self.timed(self.loop, TRIAL_SECONDS[0])
 
@@ -151,6 +103,11 @@ class Search:
     def expected(self) -> float:
         """The expected seconds of the whole sweep with the best strategy so far."""
         return self.rate * len(self.targets) * len(self.coefficients)
+
+    @property
+    def budget(self) -> float:
+        """How many seconds the search may take."""
+        return max(TRIAL_FLOOR, TRIAL_SHARE * (self.expected + self.before))
 
     def timed(self, runner: Runner | ThreadedRunner, least: float) -> float:
         """Return the seconds for one sample at one point: the lower of two measurements, because noise only adds."""
@@ -160,7 +117,7 @@ class Search:
     def worth_trying(self, strategy: Strategy) -> bool:
         """Return whether a strategy is new, allowed, and likely to save more time than trying it takes."""
         seconds = max((transform.worth_seconds(self.sweep) for transform in strategy.transforms), default=0.0)
-        too_late = time.perf_counter() - self.start > max(TRIAL_FLOOR, TRIAL_SHARE * self.expected)
+        too_late = time.perf_counter() - self.start > self.budget
         if strategy in self.tried or (self.expected < seconds if seconds else too_late):
             return False
         self.tried.add(strategy)
@@ -206,11 +163,67 @@ def choose(
     divides passes between threads. Transforms that need preparation come last. The search ends when it has taken its
     share of the sweep's expected time.
     """
-    sizes = sorted({min(len(targets), size) for size in limits.sizes})
-    usual = max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])
-    search = Search(sweep, Profile(), inputs, targets, coefficients, limits, Runner(sweep, Strategy(usual)))
-    if search.expected < TRIAL_FLOOR:
-        return search.best, search.rate
+    remembered = limits == UNLIMITED
+    this = kind(sweep, inputs, targets, coefficients)
+    known = CHOICES.get(this) if remembered else Choice(0.0)
+    if known.strategy is not None and (again := reused(known, sweep, inputs, targets, coefficients)):
+        return again, known.rate
+    search = begun(sweep, inputs, targets, coefficients, limits, known.seconds)
+    seconds = search.expected + search.before
+    short = seconds < TRIAL_FLOOR
+    runner, rate = (search.best, search.rate) if short else searched(search)
+    if remembered:
+        CHOICES.put(this, Choice(seconds) if short else Choice(seconds, runner.strategy, rate))
+    return runner, rate
+
+
+def reused(
+    known: Choice, sweep: Sweep, inputs, targets: Tensor, coefficients: Tensor
+) -> Runner | ThreadedRunner | None:
+    """Return a runner for a strategy chosen earlier, or None if it does not suit this sweep as well."""
+    strategy = known.strategy
+    assert strategy is not None
+    expected = known.rate * len(targets) * len(coefficients)
+    if any(transform.worth_seconds(sweep) > expected for transform in strategy.transforms):
+        return None
+    seen = profile(sweep, take(inputs, slice(2))) if strategy.transforms else Profile()
+    if not all(transform.applies(sweep, seen, inputs, targets) for transform in strategy.transforms):
+        return None
+    try:
+        runner = make_runner(sweep, strategy, seen)
+    except Exception:  # whatever the error, a search follows
+        return None
+    loop = Runner(sweep, Strategy(usual_size(len(targets), UNLIMITED)))
+    return runner if agrees(runner, loop, inputs, targets, scattered(coefficients)) else None
+
+
+def begun(sweep: Sweep, inputs, targets: Tensor, coefficients: Tensor, limits: Limits, before: float = 0.0) -> Search:
+    """Return a search that knows the loop only."""
+    loop = Runner(sweep, Strategy(usual_size(len(targets), limits)))
+    return Search(sweep, Profile(), inputs, targets, coefficients, limits, loop, before)
+
+
+def pass_sizes(samples: int, limits: Limits) -> list[int]:
+    """Return the numbers of samples that a pass may have."""
+    return sorted({min(samples, size) for size in limits.sizes})
+
+
+def usual_size(samples: int, limits: Limits) -> int:
+    """Return how many samples a pass of the loop has."""
+    sizes = pass_sizes(samples, limits)
+    return max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])
+
+
+def scattered(coefficients: Tensor) -> Tensor:
+    """Return the points in a random order."""
+    order = torch.randperm(len(coefficients), generator=torch.Generator().manual_seed(0))
+    return coefficients[order.to(coefficients.device)]
+
+
+def searched(search: Search) -> tuple[Runner | ThreadedRunner, float]:
+    """Return what a search finds, and its seconds for one sample at one point."""
+    sweep, inputs, targets, coefficients = search.sweep, search.inputs, search.targets, search.coefficients
+    sizes = pass_sizes(len(targets), search.limits)
     search.profile = seen = profile(sweep, take(inputs, slice(2)))
     applying = [transform for transform in TRANSFORMS if transform.applies(sweep, seen, inputs, targets)]
     quick = [transform for transform in applying if not transform.worth_seconds(sweep)]

@@ -12,7 +12,7 @@ from distributed import Client, Future, WorkerPlugin, as_completed, get_worker
 from torch import Tensor
 
 from lossatlas.evaluation.devices import circumstances, pick_device
-from lossatlas.evaluation.schedule import LocalExecutor
+from lossatlas.evaluation.schedule import EVERYTHING, LocalExecutor
 from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.work import Part, Work
 
@@ -44,11 +44,11 @@ def _plugin(name: str) -> WorkPlugin:
     return plugin
 
 
-def _tune(name: str, blocks: slice) -> tuple[Strategy, float, dict[str, str], int]:
+def _tune(name: str, part: Part) -> tuple[Strategy, float, dict[str, str], int]:
     """On a worker: the strategy, its seconds a point, what the worker is, and its number of threads."""
     plugin = _plugin(name)
     with plugin.one_at_a_time:
-        strategy, seconds = plugin.local_executor().tune(blocks)
+        strategy, seconds = plugin.local_executor().tune(part)
         return strategy, seconds, circumstances(pick_device(plugin.device)), torch.get_num_threads()
 
 
@@ -84,9 +84,9 @@ class DaskExecutor:
         self.numbers = {}
         self.client.unregister_worker_plugin(self.name)
 
-    def tune(self, blocks: slice = slice(None)) -> tuple[Strategy, float]:
-        """Return the strategy that one worker chose for some blocks of data, and its seconds for one point."""
-        future = self.client.submit(_tune, self.name, blocks, pure=False)
+    def tune(self, part: Part = EVERYTHING) -> tuple[Strategy, float]:
+        """Return the strategy that one worker chose for a part of the work, and its seconds for one point."""
+        future = self.client.submit(_tune, self.name, part, pure=False)
         self.numbers[future] = -1
         strategy, seconds, self.provenance, self.threads = future.result()
         del self.numbers[future]

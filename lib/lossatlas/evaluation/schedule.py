@@ -183,6 +183,9 @@ def chunks(points: int, row: int, strategy: Strategy, seconds: float) -> list[sl
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], points], strict=True)]
 
 
+EVERYTHING = Part(slice(None))
+
+
 class LocalExecutor(contextlib.nullcontext):
     """Compute chunks in this process, one after another. It is used as a context."""
 
@@ -194,9 +197,9 @@ class LocalExecutor(contextlib.nullcontext):
         self.runner: AnyRunner | None = None
         self.provenance: dict[str, str] = circumstances(device)
 
-    def tune(self, blocks: slice = slice(None)) -> tuple[Strategy, float]:
-        """Return the strategy chosen for some blocks of data, and its seconds for one point."""
-        self.runner, seconds = tuned(self.work.holding(blocks), self.points)
+    def tune(self, part: Part = EVERYTHING) -> tuple[Strategy, float]:
+        """Return the strategy chosen for some points and blocks of data, and its seconds for one point."""
+        self.runner, seconds = tuned(self.work.holding(part.blocks), self.points[part.points])
         return self.runner.strategy, seconds
 
     def results(
