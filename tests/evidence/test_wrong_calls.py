@@ -11,6 +11,15 @@ MEASURED = xr.DataArray(
 )
 
 
+PAIRS = xr.DataArray([1.0], {"first": ("pair", [0]), "second": ("pair", [1])}, ("pair",), "barrier")
+
+
+def paired(values=MEASURED, **changes):
+    options = {"a": {"condition": "a"}, "b": {"condition": "b"}, "expected": "less", "figure": "4", "compared": "b − a"}
+    options |= changes
+    return evidence.paired_claim(options.pop("text", "lower"), values, **options)
+
+
 def made(values=MEASURED, **changes):
     options = {"a": "a", "b": "b", "expected": "greater", "figure": "figure 4"} | changes
     return evidence.claim(options.pop("text", "deeper is rougher"), values, **options)
@@ -69,6 +78,27 @@ WRONG = {
         *[(f"values.*{text}", lambda bad=bad: evidence.mean_interval(bad)) for text, bad in NO_LISTS],
         (r"bounds=\(1, 0\): expected the least", lambda: evidence.mean_interval([1.0], bounds=(1, 0))),
         ("bounds=3", lambda: evidence.mean_interval([1.0], bounds=3)),
+    ],
+    "paired_claim": [
+        ("text='': expected a text", lambda: paired(text="")),
+        ("figure=4: expected a text", lambda: paired(figure=4)),
+        ("compared='': expected a text", lambda: paired(compared="")),
+        ("values is a list; expected an xarray.DataArray", lambda: paired([1.0, 2.0])),
+        (r"values has dimensions .*; expected 'seed'", lambda: paired(MEASURED.rename(seed="run"))),
+        (r"a: no condition 'c'; expected one of \['a', 'b'\]", lambda: paired(a={"condition": "c"})),
+        ("b: no labelled dimension 'plane'", lambda: paired(b={"plane": 0})),
+        ("a leaves dimensions", lambda: paired(a={})),
+        ("a=.*expected labels by dimension", lambda: paired(a="a")),
+        ("b=.*expected labels by dimension", lambda: paired(b=["b"])),
+        ("expected='bigger': expected one of", lambda: paired(expected="bigger")),
+        ("margin=1: expected a positive number, and only", lambda: paired(margin=1)),
+    ],
+    "pseudovalues": [
+        ("values is a list; expected a DataArray or Dataset", lambda: evidence.pseudovalues([1.0])),
+        ("values has coordinates .*; expected first and second", lambda: evidence.pseudovalues(MEASURED)),
+        ("values has coordinates", lambda: evidence.pseudovalues(PAIRS.drop_vars("second"))),
+        ("values: 2 pairs of 2 seeds", lambda: evidence.pseudovalues(xr.concat([PAIRS, PAIRS], "pair"))),
+        ("values: 1 pairs of 1 seeds", lambda: evidence.pseudovalues(PAIRS.assign_coords(second=PAIRS["first"]))),
     ],
     "paired_difference": [
         ("measured is a DataArray; expected an xarray.Dataset", lambda: evidence.paired_difference(MEASURED)),

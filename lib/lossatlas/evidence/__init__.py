@@ -2,7 +2,8 @@
 
 from lossatlas.evidence.claims import SEEDS, Claim, Verdict, claim, judge
 from lossatlas.evidence.correlation import Trend, trend
-from lossatlas.evidence.paired import paired_difference
+from lossatlas.evidence.paired import paired_claim, paired_difference
+from lossatlas.evidence.pairs import pseudovalues
 from lossatlas.evidence.records import by_condition, from_records, plain, to_records
 from lossatlas.evidence.statistics import (
     Effect,
@@ -29,8 +30,10 @@ __all__ = [
     "holm",
     "judge",
     "mean_interval",
+    "paired_claim",
     "paired_difference",
     "plain",
+    "pseudovalues",
     "to_records",
     "trend",
     "variance_components",
