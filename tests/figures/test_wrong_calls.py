@@ -9,6 +9,7 @@ from lossatlas import evidence, figures, geometry
 
 AXIS = np.linspace(-1, 1, 5)
 SURFACE = xr.Dataset({"loss": (("alpha", "beta"), 1 + np.add.outer(AXIS**2, AXIS**2))}, {"alpha": AXIS, "beta": AXIS})
+FRAMES = xr.concat([SURFACE, SURFACE + 1], "update").assign_coords(update=[0, 10])
 LINE = xr.Dataset({"loss": ("alpha", AXIS**2)}, {"alpha": AXIS})
 PATH = xr.Dataset({"alpha": ("step", [0.5, 0.0]), "beta": ("step", [0.5, 0.0])})
 RUN = xr.Dataset({"train_loss": ("epoch", [2.0, 1.0]), "test_loss": ("epoch", [2.0, 1.0])}, {"epoch": [1, 2]})
@@ -33,6 +34,18 @@ CALLS = {  # by function: how it is called rightly, and what must be refused: th
             "title": (3, ["a"]),
             "ax": (3, "axes", matplotlib.figure.Figure()),
         },
+    ),
+    "cell_maps": (
+        lambda maps={"a": SURFACE}, **options: figures.cell_maps(maps, **options),
+        {
+            "maps": (None, 3, [SURFACE], {}, {"a": np.ones((2, 2), bool)}),
+            "columns": (0, 1.5, "a"),
+            "clim": ((2, 1), 3),
+        },
+    ),
+    "animation": (
+        lambda frames=FRAMES, over="update", **options: figures.animation(frames, over, **options),
+        {"frames": (None, 3, {"a": FRAMES}), "over": ("epoch", 3), "seconds": (0, "a"), "caption": (3,)},
     ),
     "merge_tree": (
         lambda surface=SURFACE, **options: figures.merge_tree(surface, **options),

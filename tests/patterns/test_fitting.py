@@ -10,8 +10,8 @@ from torch.nn import functional as F
 import lossatlas as la
 from lossatlas import patterns, vectors
 from lossatlas.patterns.cells import Networks, accumulate
-from lossatlas.patterns.fitting import private_networks
 from lossatlas.patterns.geometry import Coordinates, made_orthogonal
+from lossatlas.patterns.inputs import private_networks
 from lossatlas.patterns.objectives import black_and_white
 
 DIGITS = la.load_dataset("digits")
@@ -108,6 +108,15 @@ def test_the_model_stays_as_it_is_and_the_seed_decides():
     assert not other.history.loss_black.equals(first.history.loss_black)
 
 
+@pytest.mark.parametrize("make", [network, with_batch_norm])
+def test_cells_together_give_what_cells_one_after_another_give(make):
+    alone, together = (
+        patterns.fit(make(), DIGITS, RING, recipe=QUICK, together=n, progress=False).history for n in (1, 4)
+    )
+    for name in ("loss_black", "loss_white", "scale", "gradient_norm"):
+        np.testing.assert_allclose(together[name], alone[name], rtol=1e-4)
+
+
 class Stopped(Exception):
     pass
 
@@ -202,3 +211,18 @@ def test_a_grey_picture_gets_the_losses_that_are_asked_for():
     surface = la.evaluate(network(), found.plane, DIGITS.train, device="cpu", progress=False, **where)
     assert float(np.abs(surface.loss.T.values[::-1] - found.picture).mean()) < 0.15
     assert float(found.history.squared_error[-20:].mean()) < 0.3 * float(found.history.squared_error[:20].mean())
+
+
+def test_each_class_draws_a_picture_of_its_own():
+    left = np.tile([True, True, False, False], (4, 1))
+    pictures = {0: left, 1: ~left, 2: left.T}
+    inputs, targets = DIGITS.train
+    three = inputs[targets < 3], targets[targets < 3]
+    recipe = patterns.PatternRecipe(updates=600, cells=8, batch_size=40, learning_rate=0.01, skip_interior=False)
+    found = patterns.fit(network(), three, pictures, recipe=recipe, together=16, progress=False)
+    assert found.alphas.tolist() == [-1.5, -0.5, 0.5, 1.5] and list(found.picture) == [0, 1, 2]
+    for label, picture in pictures.items():
+        one = three[0][three[1] == label], three[1][three[1] == label]
+        where = {"alphas": found.alphas, "betas": found.betas}
+        surface = la.evaluate(network(), found.plane, one, device="cpu", progress=False, **where)
+        assert patterns.fidelity(surface, picture).auc > 0.9, label

@@ -2,6 +2,7 @@
 
 from lossatlas._text import interval_text, listed, number
 from lossatlas.figures.alt_text import describe
+from lossatlas.figures.cell_maps import animation, cell_maps
 from lossatlas.figures.curves import histograms, loss_curves, profile
 from lossatlas.figures.dependence import against
 from lossatlas.figures.joining import merge_tree
@@ -21,6 +22,8 @@ __all__ = [
     "Table",
     "against",
     "amount",
+    "animation",
+    "cell_maps",
     "claims_table",
     "component_counts",
     "contour",

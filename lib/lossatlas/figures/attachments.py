@@ -15,7 +15,7 @@ import xarray as xr
 
 from lossatlas.figures.page import Bundle, asset
 
-MEDIA = {".nc": "application/x-netcdf", ".vts": "application/octet-stream"}
+MEDIA = {".nc": "application/x-netcdf", ".gif": "image/gif", ".vts": "application/octet-stream"}
 
 
 @dataclass(frozen=True)

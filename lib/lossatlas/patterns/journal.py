@@ -79,7 +79,7 @@ def request_of(
     inputs: Tensor,
     targets: Tensor,
     loss: str | Callable,
-    picture: np.ndarray,
+    pictures: Mapping[int, np.ndarray],
     recipe: PatternRecipe,
     seed: int,
 ) -> str:
@@ -89,8 +89,9 @@ def request_of(
     """
     shapes = [(name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in template.items()]
     named = {key: value for key, value in asdict(recipe).items() if key != "updates"}
-    words = repr((shapes, identity.describe_function(loss), named, seed))
-    return identity.fingerprint([inputs, targets, torch.from_numpy(picture.copy())], words)
+    words = repr((shapes, identity.describe_function(loss), named, seed, list(pictures)))
+    drawn = [torch.from_numpy(picture.copy()) for picture in pictures.values()]
+    return identity.fingerprint([inputs, targets, *drawn], words)
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

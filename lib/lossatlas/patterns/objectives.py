@@ -41,6 +41,11 @@ class BlackAndWhite:
         black, white = (np.argwhere(cells) for cells in black_and_white(self.black, interior=self.interior))
         object.__setattr__(self, "groups", (black, white))
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return self.black.shape
+
     def draw(self, generator: np.random.Generator) -> tuple[np.ndarray, Weigh]:
         """Return cells (rows, columns), (n, 2), black before white, and the derivatives by their losses."""
         chosen = [group[generator.permutation(len(group))[: self.cells]] for group in self.groups]
@@ -77,6 +82,11 @@ class GreyLevels:
     cells: int
 
     columns = ("loss", "loss_wanted", "squared_error")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return self.wanted.shape
 
     def draw(self, generator: np.random.Generator) -> tuple[np.ndarray, Weigh]:
         """Return cells (rows, columns), (n, 2), and the derivatives by their losses."""

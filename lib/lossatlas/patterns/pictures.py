@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from lossatlas._checks import flag, path_like, real_number, whole_number
 
 LARGEST = 200  # cells along a side
+EVERY = -1  # stands for all labels
 SPAN = 1.25  # shapes fit into a square of this half-width
 
 Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -140,6 +141,27 @@ def random_mask(share: float, *, size: int = 30, seed: int = 0) -> np.ndarray:
     black = min(max(round(share * size**2), 1), size**2 - 1)
     order = np.random.default_rng(whole_number(seed, "seed", least=0)).permutation(size**2)
     return (order < black).reshape(size, size)
+
+
+def check_pictures(found: object, levels: Any) -> dict[int, np.ndarray]:
+    """Return checked pictures by label: black and white without ``levels``. One for all labels stands at ``EVERY``.
+
+    Raises
+    ------
+    ValueError
+        If one is no picture, a label is no whole number, or their shapes differ.
+    """
+    every = dict(found) if isinstance(found, Mapping) else {EVERY: found}
+    if isinstance(found, Mapping):
+        every = {whole_number(label, "picture: a label", least=0): one for label, one in every.items()}
+    checked = {
+        label: check_picture(one, name="picture") if levels is None else check_greys(one, levels)
+        for label, one in every.items()
+    }
+    if len({one.shape for one in checked.values()}) != 1:
+        shapes = [one.shape for one in checked.values()]
+        raise ValueError(f"picture: shapes {shapes!r:.60}; expected at least one picture, and all of one shape")
+    return checked
 
 
 def check_picture(found: object, *, name: str) -> np.ndarray:
