@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,12 @@ def test_a_pretrained_network_is_a_condition_with_one_run(study):
         study.model(condition, 1)
     with pytest.raises(ValueError, match="was trained by others"):
         study.train(condition, 0)
+
+
+def test_a_stored_run_is_found_in_whatever_order_its_options_were_given(tmp_path):
+    options = {"width": 0.5, "shortcuts": False, "depth": 20}
+    given = Condition("plain", "cifar10", "resnet", Recipe(), options)
+    stored, seed = conditions.condition_of(json.loads(json.dumps(conditions.run_request(given, 3), sort_keys=True)))
+    where = Study("residual", results=tmp_path)
+    assert list(stored.options) != list(options) and stored.name == given.name
+    assert where.weights_path(stored, seed) == where.weights_path(given, 3)

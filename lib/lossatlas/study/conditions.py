@@ -129,8 +129,8 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """A readable file name; lists are named by their length."""
-        options = {k: len(v) if isinstance(v, list) else v for k, v in self.options.items()}
+        """A readable file name, the same in whatever order options are given; lists are named by their length."""
+        options = {k: len(v) if isinstance(v, list) else v for k, v in sorted(self.options.items())}
         parts = [self.model, self.dataset, *(f"{key}-{value}" for key, value in options.items())]
         text = "-".join(str(part) for part in parts)
         return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
