@@ -11,6 +11,7 @@ import lossatlas as la
 from lossatlas.evaluation import choosing
 from lossatlas.evaluation.remembering import MOST, Choice, Choices
 from lossatlas.evaluation.strategies import Hooks, Strategy, Transform
+from networks import plain_loop
 
 GRID = np.linspace(-1, 1, 11)
 
@@ -30,17 +31,8 @@ def evaluated(model, samples, seed=0, grid=GRID):
     return plane, la.evaluate(model, plane, samples, alphas=grid, progress=False)
 
 
-def by_hand(plane, model, samples):
-    inputs, targets = samples
-    found = np.empty((len(GRID), len(GRID)))
-    start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    for i, alpha in enumerate(GRID):
-        for j, beta in enumerate(GRID):
-            model.load_state_dict(plane.at(float(alpha), float(beta)), strict=False)
-            with torch.no_grad():
-                found[i, j] = nn.functional.cross_entropy(model(inputs), targets)
-    model.load_state_dict(start)
-    return found
+def losses(plane, model, samples):
+    return plain_loop(model, plane, samples, loss="cross_entropy", alphas=GRID, betas=GRID)[0]
 
 
 @pytest.fixture
@@ -66,7 +58,7 @@ def test_an_evaluation_of_the_same_kind_needs_no_search(searches, long_enough):
     for seed in range(3):
         model, samples = network(seed), data(seed)
         plane, surface = evaluated(model, samples, seed)
-        np.testing.assert_allclose(surface.loss, by_hand(plane, model, samples), rtol=1e-5)
+        np.testing.assert_allclose(surface.loss, losses(plane, model, samples), rtol=1e-5)
     assert len(searches) == 1
     evaluated(network(0, hidden=9), data())  # other layers
     evaluated(network(0), data(samples=61))  # other data
@@ -117,7 +109,7 @@ def test_what_does_not_suit_is_searched_for_again(searches, long_enough, monkeyp
     monkeypatch.setattr(choosing, "CHOICES", remembered)
     model, samples = network(0), data()
     plane, surface = evaluated(model, samples)
-    np.testing.assert_allclose(surface.loss, by_hand(plane, model, samples), rtol=1e-5)
+    np.testing.assert_allclose(surface.loss, losses(plane, model, samples), rtol=1e-5)
     assert len(searches) == 1
     assert applied == ([transform] if isinstance(transform, Wrong) else [])
 

@@ -163,16 +163,16 @@ def choose(
     divides passes between threads. Transforms that need preparation come last. The search ends when it has taken its
     share of the sweep's expected time.
     """
-    remembered = limits == UNLIMITED
-    this = kind(sweep, inputs, targets, coefficients)
-    known = CHOICES.get(this) if remembered else Choice(0.0)
+    this = kind(sweep, inputs, targets, coefficients) if limits == UNLIMITED else None
+    known = Choice(0.0) if this is None else CHOICES.get(this)
     if known.strategy is not None and (again := reused(known, sweep, inputs, targets, coefficients)):
         return again, known.rate
-    search = begun(sweep, inputs, targets, coefficients, limits, known.seconds)
+    loop = plain(sweep, len(targets), limits)
+    search = Search(sweep, Profile(), inputs, targets, coefficients, limits, loop, before=known.seconds)
     seconds = search.expected + search.before
     short = seconds < TRIAL_FLOOR
     runner, rate = (search.best, search.rate) if short else searched(search)
-    if remembered:
+    if this is not None:
         CHOICES.put(this, Choice(seconds) if short else Choice(seconds, runner.strategy, rate))
     return runner, rate
 
@@ -193,14 +193,8 @@ def reused(
         runner = make_runner(sweep, strategy, seen)
     except Exception:  # whatever the error, a search follows
         return None
-    loop = Runner(sweep, Strategy(usual_size(len(targets), UNLIMITED)))
+    loop = plain(sweep, len(targets), UNLIMITED)
     return runner if agrees(runner, loop, inputs, targets, scattered(coefficients)) else None
-
-
-def begun(sweep: Sweep, inputs, targets: Tensor, coefficients: Tensor, limits: Limits, before: float = 0.0) -> Search:
-    """Return a search that knows the loop only."""
-    loop = Runner(sweep, Strategy(usual_size(len(targets), limits)))
-    return Search(sweep, Profile(), inputs, targets, coefficients, limits, loop, before)
 
 
 def pass_sizes(samples: int, limits: Limits) -> list[int]:
@@ -208,10 +202,10 @@ def pass_sizes(samples: int, limits: Limits) -> list[int]:
     return sorted({min(samples, size) for size in limits.sizes})
 
 
-def usual_size(samples: int, limits: Limits) -> int:
-    """Return how many samples a pass of the loop has."""
+def plain(sweep: Sweep, samples: int, limits: Limits) -> Runner:
+    """Return the plain loop, with passes of a usual size."""
     sizes = pass_sizes(samples, limits)
-    return max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])
+    return Runner(sweep, Strategy(max((size for size in sizes if size <= PASS_SAMPLES[1]), default=sizes[0])))
 
 
 def scattered(coefficients: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ def profile_panels(
 ) -> Figure:
     """Draw titled panels of lines through weight space, each as :func:`profile` draws it.
 
+    If the lines of all panels have the same labels, one legend stands below the panels.
+
     Panels whose lines have the same labels share one legend below them.
 
     Parameters
