@@ -246,8 +246,9 @@ def searched(search: Search) -> tuple[Runner | ThreadedRunner, float]:
         threads = 1
     for size in sizes if threads > 1 else ():
         search.consider(samples=size, threads=threads)
-    for transform in (transform for transform in applying if transform not in quick):
+    late = (transform for transform in applying if transform not in quick)
+    for transform in sorted(late, key=lambda transform: transform.worth_seconds(sweep)):
         search.consider_with(transform)
-        if transform.smallest_too:
-            search.consider_with(transform, samples=sizes[0])
+        for size in sizes if transform.every_size else sizes[:1] if transform.smallest_too else ():
+            search.consider_with(transform, samples=size)
     return search.best, search.rate

@@ -14,7 +14,7 @@ from torch.autograd import _disable_profiler_legacy, _enable_profiler_legacy
 from lossatlas.evaluation.batch_norm import estimating, layers_with_statistics
 from lossatlas.evaluation.batches import Batch, take
 from lossatlas.evaluation.runner import Runner
-from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.strategies import AHEAD, Strategy
 from lossatlas.evaluation.sweep import Profile, Sweep, profile
 from lossatlas.evaluation.threads import ThreadedRunner
 
@@ -79,7 +79,7 @@ class Bound:
 
         def one_pass() -> None:
             runner.prepare(take(self.inputs, part), self.targets[part])
-            runner.run(self.coefficients[: max(2, runner.strategy.points)])
+            runner.run(self.coefficients[: max(AHEAD, runner.strategy.points)])
 
         model = self.sweep.model if isinstance(runner, ThreadedRunner) else runner.model
         with torch.no_grad(), estimating(layers_with_statistics(model) if self.estimate else ()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from lossatlas.evaluation.metrics import complete, measure
-from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.strategies import AHEAD, Strategy
 from lossatlas.evaluation.sweep import Profile, Sweep, sharing_copy
 from lossatlas.evaluation.weights import ONE_VECTOR, WeightsApart, WeightsInOneVector
 from lossatlas.vectors import Params
@@ -62,9 +62,9 @@ class Runner:
         """Return what the transforms hold ready for all points that begin with these coefficients (k,)."""
         return {name: tensor for hooks in self.hooks for name, tensor in hooks.shared(coefficients).items()}
 
-    def own(self, coefficients: Tensor) -> Params:
-        """Return what the transforms need in one pass."""
-        return {name: tensor for hooks in self.hooks for name, tensor in hooks.own(coefficients).items()}
+    def own(self, coefficients: Tensor, shared: int) -> Params:
+        """Return what the transforms need at points (n, d), whose first coefficients are shared."""
+        return {name: tensor for hooks in self.hooks for name, tensor in hooks.own(coefficients, shared).items()}
 
     def one_pass(self, moved: Params, shared: Params, inputs, targets: Tensor) -> Tensor:
         """Return what is measured over a chunk of data at one point: numerators, and weights of their own."""
@@ -90,17 +90,22 @@ class Runner:
         for row in rows(coefficients, common):
             shared = self.shared(row[0, :common])
             start = None if batched else self.weights.start(row[0, :common])
-            for group in torch.split(row, self.strategy.points):
-                if batched:
-                    moved, own = self.weights.at_several(group), group
-                else:  # neighbours differ in the last coefficient alone
-                    moved, own = self.weights.at(start, group[0, -1]), group[0, common:]
-                arguments = moved | self.own(own), shared, self.inputs, self.targets
-                found[done : done + len(group)] = self.program(one_pass, arguments, len(group))(*arguments)
-                done += len(group)
-                del moved, arguments  # so that the tensors of the next point can take their place
-                advance(len(group) * len(self.targets))
+            for group in torch.split(row, self.strategy.points if batched else AHEAD):
+                own = self.own(group, common)
+                passes = [self.weights.at_several(group) | own] if batched else self.moved(start, group, own)
+                for moved in passes:
+                    size = len(group) if batched else 1
+                    arguments = moved, shared, self.inputs, self.targets
+                    found[done : done + size] = self.program(one_pass, arguments, size)(*arguments)
+                    done += size
+                    del moved, arguments  # so that the tensors of the next point can take their place
+                    advance(size * len(self.targets))
         return complete(quantities, found.t(), len(self.targets))
+
+    def moved(self, start: Any, points: Tensor, own: Params) -> Iterator[Params]:
+        """Yield what moves at each of several points, which differ in the last coefficient alone."""
+        for i, point in enumerate(points):
+            yield self.weights.at(start, point[-1]) | {name: tensors[i] for name, tensors in own.items()}
 
     def program(self, one_pass: Callable, arguments: tuple, points: int) -> Callable:
         """Return what runs a pass: the pass itself, or for whole passes what the last transform builds from it."""

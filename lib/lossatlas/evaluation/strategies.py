@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from lossatlas.evaluation.sweep import Profile, Sweep
 from lossatlas.vectors import Params
 
+AHEAD = 8  # points of a loop for which transforms prepare together
+
 
 class Hooks:
     """What a transform does while one runner works. Every method does nothing unless a transform overrides it.
@@ -44,8 +46,11 @@ class Hooks:
         """Return tensors by their name in the model, for all points that begin with these coefficients (k,)."""
         return {}
 
-    def own(self, coefficients: Tensor) -> Params:
-        """Return tensors by their name in the model, for one pass and the coefficients that are not shared."""
+    def own(self, coefficients: Tensor, shared: int) -> Params:
+        """Return tensors by their name in the model for points (n, d), with a leading dimension n.
+
+        The points have their first ``shared`` coefficients in common.
+        """
         return {}
 
     def build(self, one_pass: Callable, arguments: tuple) -> Callable | None:
@@ -72,6 +77,8 @@ class Transform:
         Whether the memory of a pass can be measured with it, or only without.
     smallest_too : bool
         Whether the smallest pass is worth trying with it.
+    every_size : bool
+        Whether passes of every size are.
     """
 
     name: ClassVar[str]
@@ -80,6 +87,7 @@ class Transform:
     whole_passes: ClassVar[bool] = False
     measurable: ClassVar[bool] = True
     smallest_too: ClassVar[bool] = False
+    every_size: ClassVar[bool] = False
 
     def applies(self, sweep: Sweep, profile: Profile, inputs, targets: Tensor) -> bool:
         """Return whether it can help this network with such inputs on the device of ``targets``."""

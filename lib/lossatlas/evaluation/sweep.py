@@ -14,6 +14,7 @@ from torch.func import functional_call
 from lossatlas import vectors
 from lossatlas.evaluation.batches import count
 from lossatlas.evaluation.metrics import Quantity
+from lossatlas.evaluation.pooling import Pooling, poolings
 from lossatlas.vectors import Params
 
 AFFINE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -70,10 +71,13 @@ class Profile:
     fixed_inputs : tuple of str
         Layers that are called once, on one tensor that is the same at every point, and whose output is an affine
         function of their moving weights.
+    pooled : tuple of Pooling
+        Those of them whose output is pooled at once.
     """
 
     activations: int = 1
     fixed_inputs: tuple[str, ...] = ()
+    pooled: tuple[Pooling, ...] = ()
 
 
 def profile(sweep: Sweep, inputs) -> Profile:
@@ -83,7 +87,9 @@ def profile(sweep: Sweep, inputs) -> Profile:
     network cannot be marked in this way, no layer counts as one with a fixed input.
     """
     try:
-        return _observed(sweep, inputs, marking=True)
+        seen = _observed(sweep, inputs, marking=True)
+        images = [name for name in seen.fixed_inputs if isinstance(sweep.model.get_submodule(name), nn.Conv2d)]
+        return replace(seen, pooled=poolings(sweep.model, images, inputs)) if images else seen
     except Exception:  # what fails depends on the model, and nothing needs the marks
         return replace(_observed(sweep, inputs, marking=False), fixed_inputs=())
 

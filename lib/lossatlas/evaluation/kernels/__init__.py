@@ -10,12 +10,14 @@ from lossatlas.evaluation.kernels.cached_layers import CachedLayers
 from lossatlas.evaluation.kernels.channels_last import ChannelsLast
 from lossatlas.evaluation.kernels.compiling import Compiled
 from lossatlas.evaluation.kernels.onednn import OneDNN
+from lossatlas.evaluation.kernels.pooled_layers import PooledLayers
 from lossatlas.evaluation.kernels.recurrent import RecurrentSteps
 from lossatlas.evaluation.kernels.tracing import Traced
 from lossatlas.evaluation.strategies import Transform
 
 TRANSFORMS: tuple[Transform, ...] = (
     CachedLayers(),
+    PooledLayers(),
     ChannelsLast(),
     RecurrentSteps(),
     OneDNN(),

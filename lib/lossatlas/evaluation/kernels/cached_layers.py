@@ -63,27 +63,35 @@ class CachedLayersHooks(Hooks):
     def prepare(self, layer_inputs: Mapping[str, Tensor]) -> None:
         """Compute each layer's output at the origin and along every direction."""
         for name, cached in self.cached.items():
-            layer = self.sweep.model.get_submodule(name)
-            own = [n.removeprefix(f"{name}.") for n in self.sweep.origin if n.startswith(f"{name}.")]
-
-            def output(point: Params, name=name, layer=layer, own=own) -> Tensor:
-                found = functional_call(layer, {n: point[f"{name}.{n}"] for n in own}, (layer_inputs[name],))
-                if self.images_last and found.dim() == 4:  # inputs of one channel do not bring it along
-                    found = found.contiguous(memory_format=torch.channels_last)
-                return found
-
-            cached.base = output(self.sweep.origin)
-            cached.parts = [
-                output(d) if any(bool(d[f"{name}.{n}"].any()) for n in own) else None for d in self.sweep.directions
-            ]
+            found = affine_parts(self.sweep, name, layer_inputs[name])
+            if self.images_last:  # inputs of one channel do not bring it along
+                found = [f.contiguous(memory_format=torch.channels_last) if _are_images(f) else f for f in found]
+            cached.base, *cached.parts = found
 
     def shared(self, coefficients: Tensor) -> Params:
         """Return the part of every layer's output that these points have in common."""
         return {f"{n}.{key}": t for n, cached in self.cached.items() for key, t in cached.shared(coefficients).items()}
 
-    def own(self, coefficients: Tensor) -> Params:
-        """Return the coefficients of this pass, for every layer."""
-        return {f"{name}.coefficients": coefficients for name in self.cached}
+    def own(self, coefficients: Tensor, shared: int) -> Params:
+        """Return the coefficients that are not shared, for every layer."""
+        return {f"{name}.coefficients": coefficients[:, shared:] for name in self.cached}
+
+
+def affine_parts(sweep: Sweep, name: str, inputs: Tensor) -> list:
+    """Return a layer's output at the origin, and what is added along each direction (None if nothing is)."""
+    layer = sweep.model.get_submodule(name)
+    own = [n.removeprefix(f"{name}.") for n in sweep.origin if n.startswith(f"{name}.")]
+
+    def output(point: Params) -> Tensor:
+        return functional_call(layer, {n: point[f"{name}.{n}"] for n in own}, (inputs,))
+
+    moving = [any(bool(d[f"{name}.{n}"].any()) for n in own) for d in sweep.directions]
+    steps = zip(sweep.directions, moving, strict=True)
+    return [output(sweep.origin), *(output(direction) if moves else None for direction, moves in steps)]
+
+
+def _are_images(found: Tensor | None) -> bool:
+    return found is not None and found.dim() == 4
 
 
 @dataclass(frozen=True)
@@ -100,9 +108,11 @@ class CachedLayers(Transform):
     def apply(self, model: nn.Module, sweep: Sweep, profile: Profile, strategy: Strategy) -> Hooks:
         """Put a :class:`CachedLayer` in the place of each of these layers."""
         like = next(iter(sweep.origin.values()))
+        pooled = {pooling.layer for pooling in profile.pooled} if strategy.has("pooled") else set()
         cached = {
             name: CachedLayer(len(sweep.directions), like, half=sweep.half, stored=strategy.has("compiled"))
             for name in profile.fixed_inputs
+            if name not in pooled
         }
         for name, layer in cached.items():
             model.set_submodule(name, layer)

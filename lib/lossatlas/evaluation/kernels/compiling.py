@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from lossatlas.evaluation.kernels.dense import take_whole
+from lossatlas.evaluation.kernels.fusing import take_maxima
 from lossatlas.evaluation.kernels.tracing import trace_pass
 from lossatlas.evaluation.strategies import Hooks, Strategy, Transform
 from lossatlas.evaluation.sweep import Profile, Sweep
@@ -41,7 +42,7 @@ class CompiledHooks(Hooks):
 
     def build(self, one_pass: Callable, arguments: tuple) -> Callable:
         """Return a pass, traced and compiled. Raises RuntimeError if it cannot be."""
-        return compile_pass(trace_pass(one_pass, arguments), arguments)
+        return compile_pass(take_maxima(trace_pass(one_pass, arguments)), arguments)
 
 
 @dataclass(frozen=True)

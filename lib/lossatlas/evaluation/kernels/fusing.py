@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from lossatlas.evaluation.kernels import dense
+from lossatlas.evaluation.pooling import separate_windows
 
 aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
-# Functions that a dense layer can apply to its output, and the defaults of max_pool2d.
+# Functions that a dense layer can apply to its output.
 AFTER = {aten.relu.default: "relu", aten.sigmoid.default: "sigmoid", aten.tanh.default: "tanh"}
-POOLING: tuple = (None, None, [], [0, 0], [1, 1], False)
 
 
 def fuse(traced: GraphModule) -> GraphModule:
@@ -38,6 +38,7 @@ def fuse(traced: GraphModule) -> GraphModule:
     for target in (torch.ops.lossatlas.dense.default, aten.addmm.default):
         for node in graph.find_nodes(op="call_function", target=target):
             fuse_dense(node)
+    take_maxima(traced)
     for node in graph.find_nodes(op="call_function", target=aten.max_pool2d_with_indices.default):
         if has_windows(node):
             pool_by_maxima(node)
@@ -173,13 +174,33 @@ def folded(weight: Node, bias: Node | None, norm: Node) -> tuple[Node, Node]:
 
 def has_windows(pool: Node) -> bool:
     """Return whether a pooling cuts channels-last images into separate windows, and no one uses its indices."""
-    inputs, kernel, stride, padding, dilation, ceil = (*arguments_of(pool), *POOLING[len(arguments_of(pool)) :])
-    image = known(inputs)
+    image = known(arguments_of(pool)[0])
     if image is None or image.device.type != "cpu" or image.dim() != 4 or image.shape[1] == 1 or pool.kwargs:
         return False
-    plain = not any(padding) and set(dilation) == {1} and not ceil and list(stride or kernel) == list(kernel)
-    values_alone = all(arguments_of(user)[1] == 0 for user in pool.users)
-    return plain and values_alone and image.is_contiguous(memory_format=torch.channels_last)
+    separate = separate_windows(arguments_of(pool)) is not None and values_alone(pool)
+    return separate and image.is_contiguous(memory_format=torch.channels_last)
+
+
+def values_alone(pool: Node) -> bool:
+    """Return whether no one uses the indices of a pooling."""
+    return all(arguments_of(user)[1] == 0 for user in pool.users)
+
+
+def take_maxima(traced: GraphModule) -> GraphModule:
+    """Let a traced pass read the maxima of windows themselves, instead of images that have these maxima."""
+    traced.graph.eliminate_dead_code()
+    for spread in traced.graph.find_nodes(op="call_function", target=torch.ops.lossatlas.spread.default):
+        pooled, window, _, rectified = arguments_of(spread)
+        relu = only_user(spread, aten.relu.default) or only_user(spread, aten.relu_.default)
+        pool = only_user(relu or spread, aten.max_pool2d_with_indices.default)
+        if pool is None or bool(relu) != rectified or not values_alone(pool):
+            continue
+        if separate_windows(arguments_of(pool)) == tuple(window):
+            (result,) = pool.users
+            result.replace_all_uses_with(pooled)
+    traced.graph.eliminate_dead_code()
+    traced.recompile()
+    return traced
 
 
 def pool_by_maxima(pool: Node) -> None:
