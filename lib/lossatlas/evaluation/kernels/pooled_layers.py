@@ -70,7 +70,7 @@ class PooledLayer(nn.Module):
 
     def keep(self, base: Tensor, *parts: Tensor | None) -> None:
         """Take the layer's output (N, C, H, W) at the origin, and what is added along every direction."""
-        self.size = tuple(base.shape[-2:])
+        self.size = base.shape[-2], base.shape[-1]
         self.base = by_place(base, self.window)
         self.parts = [torch.zeros_like(self.base) if p is None else by_place(p, self.window) for p in parts]
 
