@@ -20,8 +20,10 @@ def test_all_contenders_give_the_same_surface(monkeypatch):
     assert all(len(turns) == 2 and min(turns) > 0 for turns in found["all_seconds"].values())
     assert found["points"] == 49 and found["errors"]["evaluate"] < 1e-5
     assert found["operations"] > 2584 * 2 * 100  # its rows, each through a layer of 100 at least
-    run = {"machine": {}, "rates": {"float32": 1e11}, "workloads": {"a": found | {"peak_bytes": {bench.LOOP: 2e6}}}}
+    rates = {"float32": 1e11, "float32, oneDNN": 2e11, "bfloat16": 9e11}
+    run = {"machine": {}, "rates": rates, "workloads": {"a": found | {"peak_bytes": {bench.LOOP: 2e6}}}}
     text = bench.table(run)
+    assert bench.best_rate(run) == 2e11
     assert all(name in text for name in found["seconds"]) and "2 MB" in text
     case = bench.make(bench.WORKLOADS["a"], points=3)
     losses = [peer(case, [(0.5, -0.5), (0.0, 0.0)]) for peer in bench.PEERS.values()]
