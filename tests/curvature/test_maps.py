@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import lossatlas as la
 from hessians import full_hessian, small_data, small_network
 from lossatlas import curvature, vectors
-from lossatlas.curvature import maps
+from lossatlas.curvature import continuation, maps
 from lossatlas.curvature.lanczos import lanczos
 
 
@@ -105,6 +105,26 @@ def test_lanczos_restarts_and_ends_when_the_space_is_exhausted():
     np.testing.assert_allclose(found.values[[0, -1]], [-4, 9], atol=1e-6)
     alone = lanczos(lambda v: 3 * v, start, enough=lambda *_: False)
     assert alone.products == 1 and alone.values == pytest.approx([3.0])
+
+
+@pytest.mark.parametrize("size", [1.5, 3, 5, 20])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_random_start_finds_a_small_eigenvalue_beside_a_large_one(seed, size):
+    generator = np.random.default_rng(seed)
+    values = np.concatenate([[-size, 100.0], generator.uniform(-0.5, 5, 200), np.zeros(20_000)])
+
+    class Diagonal:
+        shape = len(values), len(values)
+
+        def move_to(self, parameters, buffers):
+            return 1.0
+
+        def product(self, vector):
+            return values * vector
+
+    options = {"enough": maps._enough(0.01), "tolerance": 0.01, "generator": generator}
+    ((smallest, largest, *_, products),) = continuation.follow(Diagonal(), [({}, {})], **options)
+    assert smallest == pytest.approx(-size, abs=1) and largest == pytest.approx(100, abs=5) and products < 60
 
 
 @pytest.mark.parametrize("directions", [("largest", "second"), ("largest", "smallest"), ("smallest", "second")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,6 +27,7 @@ def follow(
     points: Iterable[tuple[Params, Params]],
     *,
     enough: Callable[[float, float, float, float], bool],
+    tolerance: float,
     generator: np.random.Generator,
     warm: bool = True,
     advance: Callable[[int], object] = lambda n: None,
@@ -38,19 +40,21 @@ def follow(
         In an order in which neighbours are alike.
     enough : callable
         When Lanczos' iteration may stop; see :func:`lossatlas.curvature.lanczos.lanczos`.
+    tolerance : float
+        How far from all others an eigenvalue must be to be noticed, relative to the largest.
     warm : bool
         Whether a point starts from its neighbour's eigenvectors; without it every point starts at random.
     advance : callable
         Told of every finished point.
     """
     start: np.ndarray | None = None
-    rows = []
+    trusted, rows = products_to_notice(hessian.shape[0], tolerance), []
     for parameters, buffers in points:
         loss = hessian.move_to(parameters, buffers)
         if np.isfinite(loss):
             if start is None or not warm:
                 start = generator.standard_normal(hessian.shape[0])
-            found = lanczos(hessian.product, start, enough=enough, most=MOST)
+            found = lanczos(hessian.product, start, enough=enough, trusted=trusted, most=MOST)
             rows.append([found.values[0], found.values[-1], *found.residuals, loss, found.products])
             drawn = generator.standard_normal(hessian.shape[0])
             start = found.vectors.sum(axis=1) + FRESH * drawn / np.linalg.norm(drawn)
@@ -59,6 +63,16 @@ def follow(
             start = None
         advance(1)
     return np.array(rows, dtype=np.float64)
+
+
+def products_to_notice(size: int, tolerance: float) -> int:
+    """Return how many products bring out an extreme eigenvector from a random start.
+
+    The start has a part of about 1/√n in it. If its eigenvalue is farther from all others than ``tolerance`` times
+    their spread, k products multiply this part by the Chebyshev polynomial ``T_k(1 + 2·tolerance)``, which is about
+    ``exp(2k·√tolerance)/2``, relative to the rest (Parlett, *The Symmetric Eigenvalue Problem*, section 12.4).
+    """
+    return math.ceil(math.log(2 * math.sqrt(size)) / (2 * math.sqrt(tolerance)))
 
 
 def how_computed(found: xr.Dataset, hessian: LossHessian, model: nn.Module, place: torch.device) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def extremes(
 
     Every row of the grid is a unit of work: its first point starts Lanczos' iteration at random, each further one
     from the eigenvectors of its neighbour. The iteration stops when its residuals bound the error of the ratio by
-    ``tolerance``. Rows do not depend on each other, so that a resumed or distributed run gives the same values.
+    ``tolerance``, and tell λmin from 0 or enough products were made that it would have come out. Rows do not depend
+    on each other, so that a resumed or distributed run gives the same values.
 
     Parameters
     ----------
@@ -157,7 +158,9 @@ def _row(hessian: LossHessian, plane: Plane, alpha: float, betas: np.ndarray, ro
     """Return the columns at the points of one row, (n_beta, columns)."""
     generator = np.random.default_rng([options["seed"], row])
     points = ((plane.at(float(alpha), float(beta)), plane.buffers_at(float(alpha), float(beta))) for beta in betas)
-    return follow(hessian, points, enough=_enough(options["tolerance"]), generator=generator, warm=options["warm"])
+    tolerance, warm = options["tolerance"], options["warm"]
+    enough = _enough(tolerance)
+    return follow(hessian, points, enough=enough, tolerance=tolerance, generator=generator, warm=warm)
 
 
 def _enough(tolerance: float) -> Callable[[float, float, float, float], bool]:
