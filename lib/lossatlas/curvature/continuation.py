@@ -19,6 +19,7 @@ from lossatlas.vectors import Params
 
 COLUMNS = ("smallest", "largest", "residual_smallest", "residual_largest", "loss", "products")
 MOST = 400  # products at one point
+FEW = 4  # products at a point that starts from its neighbour
 FRESH = 0.1  # length of what is drawn at random beside a neighbour's eigenvectors, which may miss a new extreme
 
 
@@ -41,20 +42,22 @@ def follow(
     enough : callable
         When Lanczos' iteration may stop; see :func:`lossatlas.curvature.lanczos.lanczos`.
     tolerance : float
-        How far from all others an eigenvalue must be to be noticed, relative to the largest.
+        How far from all others an extreme eigenvalue must be to be found from a random start, relative to their
+        spread.
     warm : bool
         Whether a point starts from its neighbour's eigenvectors; without it every point starts at random.
     advance : callable
         Told of every finished point.
     """
     start: np.ndarray | None = None
-    trusted, rows = products_to_notice(hessian.shape[0], tolerance), []
+    many, rows = products_to_find(hessian.shape[0], tolerance), []
     for parameters, buffers in points:
         loss = hessian.move_to(parameters, buffers)
         if np.isfinite(loss):
+            least = FEW
             if start is None or not warm:
-                start = generator.standard_normal(hessian.shape[0])
-            found = lanczos(hessian.product, start, enough=enough, trusted=trusted, most=MOST)
+                start, least = generator.standard_normal(hessian.shape[0]), many
+            found = lanczos(hessian.product, start, enough=enough, least=least, most=MOST)
             rows.append([found.values[0], found.values[-1], *found.residuals, loss, found.products])
             drawn = generator.standard_normal(hessian.shape[0])
             start = found.vectors.sum(axis=1) + FRESH * drawn / np.linalg.norm(drawn)
@@ -65,14 +68,15 @@ def follow(
     return np.array(rows, dtype=np.float64)
 
 
-def products_to_notice(size: int, tolerance: float) -> int:
-    """Return how many products bring out an extreme eigenvector from a random start.
+def products_to_find(size: int, tolerance: float) -> int:
+    """Return how many products a random start needs to find an isolated extreme eigenvalue.
 
-    The start has a part of about 1/√n in it. If its eigenvalue is farther from all others than ``tolerance`` times
-    their spread, k products multiply this part by the Chebyshev polynomial ``T_k(1 + 2·tolerance)``, which is about
-    ``exp(2k·√tolerance)/2``, relative to the rest (Parlett, *The Symmetric Eigenvalue Problem*, section 12.4).
+    The start has a part of about 1/√n in the eigenvector. If the eigenvalue is farther from all others than
+    ``tolerance`` times their spread, k products multiply this part by the Chebyshev polynomial
+    ``T_k(1 + 2·tolerance)``, about ``exp(2k·√tolerance)/2``, relative to the rest (Parlett, *The Symmetric Eigenvalue
+    Problem*, section 12.4). At most `MOST`.
     """
-    return math.ceil(math.log(2 * math.sqrt(size)) / (2 * math.sqrt(tolerance)))
+    return min(MOST, math.ceil(math.log(2 * math.sqrt(size)) / (2 * math.sqrt(tolerance))))
 
 
 def how_computed(found: xr.Dataset, hessian: LossHessian, model: nn.Module, place: torch.device) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def lanczos(
     start: np.ndarray,
     *,
     enough: Callable[[float, float, float, float], bool],
-    trusted: int = 0,
+    least: int = 2,
     most: int = 200,
     basis: int = 80,
 ) -> Ritz:
@@ -54,9 +54,9 @@ def lanczos(
         A vector (n,) with a share in both wanted eigenvectors; those of a neighbouring matrix save most products.
     enough : callable
         ``(smallest, largest, residual of the smallest, residual of the largest) -> bool``: whether to stop.
-    trusted : int
-        Before this many products, the smallest Ritz value must be more than twice its residual from 0. If most
-        eigenvalues are small, so is the residual of a random vector, before any extreme eigenvalue is found.
+    least : int
+        Products before it may stop. If most eigenvalues are close together, residuals are small before any extreme
+        eigenvalue is found.
     most : int
         Products at most.
     basis : int
@@ -95,8 +95,7 @@ def lanczos(
             values, inner = eigh_tridiagonal(np.array(diagonal), np.array(beside))
             residuals = length * np.abs(inner[-1, [0, -1]])
             exhausted = length <= BREAKDOWN * max(abs(values[0]), abs(values[-1]), 1e-300)
-            told = products >= trusted or 2 * residuals[0] < abs(values[0])
-            done = exhausted or (k > 0 and told and enough(values[0], values[-1], *residuals))
+            done = exhausted or (k > 0 and products >= least and enough(values[0], values[-1], *residuals))
             if done or products >= most:
                 return Ritz(values, space[: k + 1].T @ inner[:, [0, -1]], residuals, products)
             if k + 1 < len(space):

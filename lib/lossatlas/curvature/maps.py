@@ -23,6 +23,8 @@ from lossatlas.directions import Plane
 from lossatlas.evaluation import arguments, batches, identity, module_state
 from lossatlas.evaluation.devices import pick_device
 
+STOPPING = 2  # version of the rule by which an iteration stops: rows of another version are not continued
+
 
 def extremes(
     model: nn.Module,
@@ -45,8 +47,9 @@ def extremes(
 
     Every row of the grid is a unit of work: its first point starts Lanczos' iteration at random, each further one
     from the eigenvectors of its neighbour. The iteration stops when its residuals bound the error of the ratio by
-    ``tolerance``, and tell λmin from 0 or enough products were made that it would have come out. Rows do not depend
-    on each other, so that a resumed or distributed run gives the same values.
+    ``tolerance``. A random start also needs enough products to find λmin. An extreme eigenvalue that is new at a
+    point, in a direction of its own, may be found some points later. Rows do not depend on each other, so that a
+    resumed or distributed run gives the same values.
 
     Parameters
     ----------
@@ -176,7 +179,7 @@ def _enough(tolerance: float) -> Callable[[float, float, float, float], bool]:
 def _identity(model: nn.Module, plane: Plane, grid: dict, held: Sequence[batches.Batch], options: dict) -> str:
     """Return a fingerprint of everything that decides the values."""
     functions = {name: identity.describe_function(options[name]) for name in ("loss", "predict")}
-    words = repr((repr(model), sorted((options | functions).items())))
+    words = repr((STOPPING, repr(model), sorted((options | functions).items())))
     subspace = plane.origin, plane.directions, plane.buffers, plane.buffer_directions
     axes = [torch.from_numpy(values) for values in grid.values()]
     tensors = [subspace, dict(model.named_buffers()), axes, *map(batches.tensors_in, held)]

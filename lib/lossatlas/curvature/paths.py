@@ -101,8 +101,14 @@ def eigenvalues_along(
     own = {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
     points = ((network.parameters, own | network.buffers) for network in networks)
     with progress_bar(total=len(networks), description="curvature", unit=" checkpoints", show=progress) as bar:
-        options: dict = {"enough": _enough(tolerance), "tolerance": tolerance, "generator": generator}
-        table = follow(hessian, points, **options, advance=bar.update)
+        table = follow(
+            hessian,
+            points,
+            enough=_enough(tolerance),
+            tolerance=tolerance,
+            generator=generator,
+            advance=bar.update,
+        )
     path = xr.Dataset({name: ("step", table[:, n]) for n, name in enumerate(COLUMNS)}, {"step": numbers})
     if rate is not None:
         path["threshold"] = 2 / rate
