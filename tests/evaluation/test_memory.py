@@ -12,10 +12,17 @@ from torch import nn
 
 import lossatlas as la
 import peaks
+from lossatlas.evaluation.batches import split
 from lossatlas.evaluation.choosing import PASS_SAMPLES
+from lossatlas.evaluation.kernels.cached_layers import CachedLayers
+from lossatlas.evaluation.kernels.channels_last import ChannelsLast
+from lossatlas.evaluation.kernels.pooled_layers import PooledLayers
+from lossatlas.evaluation.kernels.tracing import Traced
 from lossatlas.evaluation.memory import Bound, peak_bytes
 from lossatlas.evaluation.metrics import make_quantities
-from lossatlas.evaluation.sweep import Sweep
+from lossatlas.evaluation.runner import Runner
+from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.sweep import Sweep, profile
 
 CPU = torch.device("cpu")
 
@@ -49,6 +56,40 @@ def test_passes_are_as_large_as_the_bound_lets_them_be():
         surface = la.evaluate(model, plane, data, alphas=grid, memory=bound, progress=False)
         assert int(surface.strategy.split(" samples")[0].split()[-1]) <= largest, surface.strategy
         np.testing.assert_allclose(surface.loss, free.loss, rtol=1e-5)
+
+
+CHUNKS, CHUNK = 3, 256
+FIXED = {
+    "loop": Strategy(CHUNK),
+    "batched": Strategy(CHUNK, points=10),
+    "cached": Strategy(CHUNK, transforms=(CachedLayers(), ChannelsLast())),
+    "pooled": Strategy(CHUNK, transforms=(PooledLayers(), Traced())),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_further_chunks_and_points_need_no_more_than_was_measured(name):
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * 14 * 14, 3)
+    model = nn.Sequential(*layers).eval()
+    images, labels = torch.randn(CHUNKS * CHUNK, 1, 28, 28), torch.randint(0, 3, (CHUNKS * CHUNK,))
+    plane = la.random_plane(model)
+    sweep = Sweep(model, plane.origin, plane.directions, make_quantities("cross_entropy"))
+    points = torch.tensor([(0.5, b) for b in np.linspace(-1, 1, 30)], dtype=torch.float32)
+
+    def make():
+        return Runner(sweep, FIXED[name], profile(sweep, images[:2]))
+
+    measured = Bound(sweep, (images, labels), points, 10**9).peak_of(make())
+    runner = make()
+
+    def whole():
+        for part in split((images, labels), CHUNK):
+            runner.prepare(*part)
+            runner.run(points)
+
+    with torch.no_grad():
+        assert peak_bytes(whole, CPU) <= 1.01 * measured
 
 
 def test_a_bound_that_nothing_fits_names_what_is_needed():

@@ -1,5 +1,7 @@
 """Convolutions computed together with the pooling after them, against the plain loop and PyTorch's own pooling."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from lossatlas.evaluation.pooling import Pooling
 from lossatlas.evaluation.runner import Runner
 from lossatlas.evaluation.strategies import Strategy
 from lossatlas.evaluation.sweep import profile
+from lossatlas.evaluation.threads import make_runner
 from networks import make_sweep, plain_loop
 
 IMAGES, LABELS = torch.randn(12, 2, 9, 7, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
@@ -30,6 +33,13 @@ class Branching(nn.Module):
     def forward(self, images):
         found = self.convolution(images)
         return self.head(F.max_pool2d(F.relu(found), 2).mean((2, 3)) + found.mean((2, 3)))
+
+
+class Unpooling(nn.Module):
+    """Puts the maxima back in their places."""
+
+    def forward(self, images):
+        return F.max_unpool2d(*F.max_pool2d(images[..., :8, :6], 2, return_indices=True), 2)
 
 
 def network(*between: nn.Module) -> nn.Module:
@@ -52,12 +62,16 @@ OTHERS = {
     "padded windows": (nn.ReLU(), nn.MaxPool2d(2, padding=1)),
     "another function": (nn.Tanh(), nn.MaxPool2d(2)),
     "mean pooling": (nn.ReLU(), nn.AvgPool2d(2)),
+    "pooling undone": (nn.ReLU(), Unpooling()),
 }
+
+
+QUANTITIES = make_quantities("cross_entropy")
 
 
 def prepared(model, plane):
     """Return the sweep of a model and what one pass shows of it."""
-    sweep = make_sweep(model, plane, make_quantities("cross_entropy"))
+    sweep = make_sweep(model, plane, QUANTITIES)
     return sweep, profile(sweep, IMAGES[:2])
 
 
@@ -102,8 +116,9 @@ def test_it_gives_the_values_of_the_plain_loop(name, make, others):
     np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
-def test_a_traced_pass_pools_no_more():
-    model = network(nn.ReLU(), nn.MaxPool2d(2))
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_traced_pass_pools_no_more(inplace):
+    model = network(nn.ReLU(inplace=inplace), nn.MaxPool2d(2))
     sweep, seen = prepared(model, la.random_plane(model, seed=0))
     runner = Runner(sweep, Strategy(12, transforms=(PooledLayers(), Traced())), seen)
     with torch.no_grad():
@@ -111,6 +126,48 @@ def test_a_traced_pass_pools_no_more():
         runner.run(torch.zeros(2, 2))
     operations = str(runner.built.graph)
     assert "aten.relu" not in operations and "max_pool2d" not in operations and "spread" not in operations
+
+
+def test_a_traced_pass_leaves_the_maxima_as_they_are():
+    model = network(nn.MaxPool2d(2), nn.LeakyReLU(inplace=True))
+    sweep, seen = prepared(model, la.random_plane(model, seed=0))
+    runner = Runner(sweep, Strategy(12, transforms=(PooledLayers(), Traced())), seen)
+    with torch.no_grad():
+        runner.prepare(IMAGES, LABELS)
+        runner.run(torch.zeros(1, 2))
+        layer = runner.model.get_submodule("0")
+        before = layer.maxima.clone()
+        own = runner.own(torch.zeros(1, 2), 1)
+        moved = next(runner.moved(runner.weights.start(torch.zeros(1)), torch.zeros(1, 2), own))
+        runner.built(moved, runner.shared(torch.zeros(1)), runner.inputs, runner.targets)
+    assert torch.equal(layer.maxima[0], before[0]) and bool((before < 0).any())
+
+
+@pytest.mark.parametrize("case", ["float64", "bfloat16", "two threads", "short last chunk", "one direction is zero"])
+def test_it_agrees_under_other_circumstances(case):
+    model = network(nn.ReLU(), nn.MaxPool2d(2))
+    images = IMAGES
+    if case == "float64":
+        model, images = model.double(), IMAGES.double()
+    plane = la.random_plane(model, seed=1)
+    if case == "one direction is zero":
+        still = {name: torch.zeros_like(t) if name.startswith("0.") else t for name, t in plane.eta.items()}
+        plane = la.Plane(plane.origin, plane.delta, still)
+    sweep = make_sweep(model, plane, QUANTITIES)
+    seen = profile(sweep, images[:2])
+    sweep = replace(sweep, half=torch.bfloat16 if case == "bfloat16" else None)
+    samples, threads = (5 if case == "short last chunk" else 12), 1 + (case == "two threads")
+    runner = make_runner(sweep, Strategy(samples, threads=threads, transforms=(PooledLayers(), Traced())), seen)
+    grid = np.linspace(-1, 1, 3)
+    points = torch.tensor([(a, b) for a in grid for b in grid], dtype=images.dtype)
+    found = torch.zeros(len(points), dtype=torch.float64)
+    with torch.no_grad():
+        for start in range(0, 12, samples):
+            runner.prepare(images[start : start + samples], LABELS[start : start + samples])
+            found += runner.run(points)[0]
+    expected, _ = plain_loop(model, plane, (images, LABELS), loss="cross_entropy", alphas=grid, betas=grid)
+    tolerance = {"float64": 1e-12, "bfloat16": 0.02}.get(case, 2e-5)
+    np.testing.assert_allclose(found / 12, expected.ravel(), rtol=tolerance)
 
 
 def test_values_that_are_not_finite_stay_so():

@@ -23,6 +23,7 @@ from lossatlas.evaluation.sweep import Profile, Sweep, profile
 from lossatlas.evaluation.threads import ThreadedRunner, make_runner, usable_threads
 
 PASS_FLOATS = (2**17, 2**20, 2**23)  # activations of a pass (0.5, 4 and 32 MB); caches differ, so try all
+LARGEST_FLOATS = 2**25  # activations of a pass in which layers work block by block (128 MB)
 CUDA_FLOATS = tuple(64 * floats for floats in PASS_FLOATS)  # passes that fill a CPU's cache leave a GPU idle
 THREADS_FLOATS = 2**23  # moving numbers of all threads, each of which has its own (32 MB)
 PASS_SAMPLES = (32, 128, 512, 2048, BLOCK_SAMPLES)
@@ -248,7 +249,12 @@ def searched(search: Search) -> tuple[Runner | ThreadedRunner, float]:
         search.consider(samples=size, threads=threads)
     late = (transform for transform in applying if transform not in quick)
     for transform in sorted(late, key=lambda transform: transform.worth_seconds(sweep)):
-        search.consider_with(transform)
-        for size in sizes if transform.every_size else sizes[:1] if transform.smallest_too else ():
-            search.consider_with(transform, samples=size)
+        adopted = search.consider_with(transform)
+        if transform.smallest_too:
+            search.consider_with(transform, samples=sizes[0])
+        if adopted and transform.larger_too:
+            first = search.best.strategy.samples
+            for size in (s for s in sizes if first < s and s * seen.activations <= LARGEST_FLOATS):
+                if not search.consider(samples=size):
+                    break
     return search.best, search.rate

@@ -77,13 +77,16 @@ class Bound:
         """Return the measured bytes of one pass of a runner."""
         part = slice(runner.strategy.samples)
 
-        def one_pass() -> None:
-            runner.prepare(take(self.inputs, part), self.targets[part])
-            runner.run(self.coefficients[: max(AHEAD, runner.strategy.points)])
+        points = AHEAD if runner.strategy.has("pooled") else runner.strategy.points
+
+        def two_chunks() -> None:  # what the first leaves behind counts too
+            for _ in range(2):
+                runner.prepare(take(self.inputs, part), self.targets[part])
+                runner.run(self.coefficients[: points + 1])
 
         model = self.sweep.model if isinstance(runner, ThreadedRunner) else runner.model
         with torch.no_grad(), estimating(layers_with_statistics(model) if self.estimate else ()):
-            return peak_bytes(one_pass, self.coefficients.device)
+            return peak_bytes(two_chunks, self.coefficients.device)
 
     def climb(self, passes: Sequence[tuple[int, Strategy]]) -> tuple[int, int]:
         """Return how many of ever larger passes (size, strategy) fit, and the bytes of the first that does not."""

@@ -1,4 +1,4 @@
-"""Which layers have their outputs pooled at once: found by following their outputs through one small pass."""
+"""Which layers have outputs that only a pooling uses: found by following the outputs through one small pass."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 aten = torch.ops.aten
+POOL = aten.max_pool2d_with_indices.default
 RELU = aten.relu.default, aten.relu_.default
 DEFAULTS: tuple = (None, None, [], [0, 0], [1, 1], False)  # of max_pool2d
 
@@ -43,7 +44,7 @@ def separate_windows(arguments: Sequence) -> tuple[int, int] | None:
 
 
 class _Uses(TorchDispatchMode):
-    """Records what is done with some tensors, and with what a ReLU makes of them."""
+    """Records what is done with some tensors, with their ReLUs, and with the indices of their maxima."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,6 +59,8 @@ class _Uses(TorchDispatchMode):
                 self.calls.append((tensor, func, args, result))
                 if func in RELU and result is not tensor:
                     self.watched.append(result)
+                if func is POOL:
+                    self.watched.append(result[1])
         return result
 
     def of(self, tensor: Tensor) -> list[tuple[Any, tuple, Any]]:
@@ -66,7 +69,7 @@ class _Uses(TorchDispatchMode):
 
 
 def poolings(model: nn.Module, layers: Sequence[str], inputs) -> tuple[Pooling, ...]:
-    """Return those of the layers whose only output is pooled at once, found by one pass of the inputs.
+    """Return the layers whose output only a pooling uses, perhaps after a ReLU.
 
     Parameters
     ----------
@@ -99,7 +102,10 @@ def poolings(model: nn.Module, layers: Sequence[str], inputs) -> tuple[Pooling, 
         rectified = bool(calls) and calls[0][0] in RELU
         if rectified and calls[0][2] is not output:
             calls += uses.of(calls[0][2])
-        last = calls[-1:] if len(calls) == 1 + rectified else []
-        if last and last[0][0] is aten.max_pool2d_with_indices.default and (window := separate_windows(last[0][1])):
+        if len(calls) != 1 + rectified or calls[-1][0] is not POOL:
+            continue
+        _, arguments, (_, indices) = calls[-1]
+        window = separate_windows(arguments)
+        if window and not uses.of(indices):
             found.append(Pooling(name, window, rectified))
     return tuple(found)

@@ -91,10 +91,8 @@ class Runner:
             shared = self.shared(row[0, :common])
             start = None if batched else self.weights.start(row[0, :common])
             for group in torch.split(row, self.strategy.points if batched else AHEAD):
-                own = self.own(group, common)
-                passes = [self.weights.at_several(group) | own] if batched else self.moved(start, group, own)
-                for moved in passes:
-                    size = len(group) if batched else 1
+                size = len(group) if batched else 1
+                for moved in self.moved(start, group, self.own(group, common)):
                     arguments = moved, shared, self.inputs, self.targets
                     found[done : done + size] = self.program(one_pass, arguments, size)(*arguments)
                     done += size
@@ -103,7 +101,10 @@ class Runner:
         return complete(quantities, found.t(), len(self.targets))
 
     def moved(self, start: Any, points: Tensor, own: Params) -> Iterator[Params]:
-        """Yield what moves at each of several points, which differ in the last coefficient alone."""
+        """Yield what moves in one pass after another: of all these points, or of each, from where they start."""
+        if self.strategy.points > 1:
+            yield self.weights.at_several(points) | own
+            return
         for i, point in enumerate(points):
             yield self.weights.at(start, point[-1]) | {name: tensors[i] for name, tensors in own.items()}
 

@@ -49,7 +49,7 @@ class Hooks:
     def own(self, coefficients: Tensor, shared: int) -> Params:
         """Return tensors by their name in the model for points (n, d), with a leading dimension n.
 
-        The points have their first ``shared`` coefficients in common.
+        The points have their first ``shared`` coefficients in common. The tensors are valid until the next call.
         """
         return {}
 
@@ -77,8 +77,8 @@ class Transform:
         Whether the memory of a pass can be measured with it, or only without.
     smallest_too : bool
         Whether the smallest pass is worth trying with it.
-    every_size : bool
-        Whether passes of every size are.
+    larger_too : bool
+        Whether to try it with larger passes.
     """
 
     name: ClassVar[str]
@@ -87,7 +87,7 @@ class Transform:
     whole_passes: ClassVar[bool] = False
     measurable: ClassVar[bool] = True
     smallest_too: ClassVar[bool] = False
-    every_size: ClassVar[bool] = False
+    larger_too: ClassVar[bool] = False
 
     def applies(self, sweep: Sweep, profile: Profile, inputs, targets: Tensor) -> bool:
         """Return whether it can help this network with such inputs on the device of ``targets``."""

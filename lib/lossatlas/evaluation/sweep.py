@@ -72,7 +72,7 @@ class Profile:
         Layers that are called once, on one tensor that is the same at every point, and whose output is an affine
         function of their moving weights.
     pooled : tuple of Pooling
-        Those of them whose output is pooled at once.
+        Those of them whose output only a pooling uses.
     """
 
     activations: int = 1
@@ -88,10 +88,13 @@ def profile(sweep: Sweep, inputs) -> Profile:
     """
     try:
         seen = _observed(sweep, inputs, marking=True)
-        images = [name for name in seen.fixed_inputs if isinstance(sweep.model.get_submodule(name), nn.Conv2d)]
-        return replace(seen, pooled=poolings(sweep.model, images, inputs)) if images else seen
     except Exception:  # what fails depends on the model, and nothing needs the marks
         return replace(_observed(sweep, inputs, marking=False), fixed_inputs=())
+    images = [name for name in seen.fixed_inputs if isinstance(sweep.model.get_submodule(name), nn.Conv2d)]
+    try:
+        return replace(seen, pooled=poolings(sweep.model, images, inputs)) if images else seen
+    except Exception:  # nothing needs these either
+        return seen
 
 
 def _observed(sweep: Sweep, inputs, *, marking: bool) -> Profile:

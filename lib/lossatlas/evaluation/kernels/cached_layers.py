@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +34,11 @@ class CachedLayer(nn.Module):
         for name in ("constant", "coefficients", *(f"step{i}" for i in range(directions))):
             self.register_buffer(name, like.new_empty(0))
 
+    def keep(self, outputs: Iterator) -> None:
+        """Take the layer's output at the origin, and what is added along every direction."""
+        self.base, self.parts = self.base.new_empty(0), []  # the old ones make room
+        self.base, *self.parts = outputs
+
     def shared(self, coefficients: Tensor) -> dict[str, Tensor]:
         """Return what a pass needs beside its own coefficients, given the first (k,) coefficients."""
         constant = self.base
@@ -63,10 +68,8 @@ class CachedLayersHooks(Hooks):
     def prepare(self, layer_inputs: Mapping[str, Tensor]) -> None:
         """Compute each layer's output at the origin and along every direction."""
         for name, cached in self.cached.items():
-            found = affine_parts(self.sweep, name, layer_inputs[name])
-            if self.images_last:  # inputs of one channel do not bring it along
-                found = [f.contiguous(memory_format=torch.channels_last) if _are_images(f) else f for f in found]
-            cached.base, *cached.parts = found
+            outputs = affine_parts(self.sweep, name, layer_inputs[name])
+            cached.keep(map(channels_last, outputs) if self.images_last else outputs)
 
     def shared(self, coefficients: Tensor) -> Params:
         """Return the part of every layer's output that these points have in common."""
@@ -77,21 +80,24 @@ class CachedLayersHooks(Hooks):
         return {f"{name}.coefficients": coefficients[:, shared:] for name in self.cached}
 
 
-def affine_parts(sweep: Sweep, name: str, inputs: Tensor) -> list:
-    """Return a layer's output at the origin, and what is added along each direction (None if nothing is)."""
+def affine_parts(sweep: Sweep, name: str, inputs: Tensor) -> Iterator:
+    """Yield a layer's output at the origin, and what is added along each direction (None if nothing is)."""
     layer = sweep.model.get_submodule(name)
     own = [n.removeprefix(f"{name}.") for n in sweep.origin if n.startswith(f"{name}.")]
 
     def output(point: Params) -> Tensor:
         return functional_call(layer, {n: point[f"{name}.{n}"] for n in own}, (inputs,))
 
-    moving = [any(bool(d[f"{name}.{n}"].any()) for n in own) for d in sweep.directions]
-    steps = zip(sweep.directions, moving, strict=True)
-    return [output(sweep.origin), *(output(direction) if moves else None for direction, moves in steps)]
+    yield output(sweep.origin)
+    for direction in sweep.directions:
+        yield output(direction) if any(bool(direction[f"{name}.{n}"].any()) for n in own) else None
 
 
-def _are_images(found: Tensor | None) -> bool:
-    return found is not None and found.dim() == 4
+def channels_last(found: Tensor | None) -> Tensor | None:
+    """Return images with their channels last in memory, which inputs of one channel do not bring along."""
+    if found is None or found.dim() != 4:
+        return found
+    return found.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

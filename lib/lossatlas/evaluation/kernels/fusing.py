@@ -197,10 +197,19 @@ def take_maxima(traced: GraphModule) -> GraphModule:
             continue
         if separate_windows(arguments_of(pool)) == tuple(window):
             (result,) = pool.users
-            result.replace_all_uses_with(pooled)
-    traced.graph.eliminate_dead_code()
+            with traced.graph.inserting_before(result):  # a copy, if a later operation may overwrite it
+                found = traced.graph.call_function(aten.clone.default, (pooled,)) if overwrites(result) else pooled
+            result.replace_all_uses_with(found)
+            for node in filter(None, (result, pool, relu, spread)):  # one in place is never dead code
+                traced.graph.erase_node(node)
     traced.recompile()
     return traced
+
+
+def overwrites(node: Node) -> bool:
+    """Return whether an operation after this one works in place."""
+    later = (other for other in node.graph.nodes if other > node and other.op == "call_function")
+    return any(getattr(getattr(other.target, "_schema", None), "is_mutable", False) for other in later)
 
 
 def pool_by_maxima(pool: Node) -> None:

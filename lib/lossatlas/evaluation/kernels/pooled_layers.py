@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +15,8 @@ from lossatlas.evaluation.strategies import Hooks, Strategy, Transform
 from lossatlas.evaluation.sweep import Profile, Sweep
 from lossatlas.vectors import Params
 
-BLOCK_FLOATS = 2**17  # outputs of the convolution in one block (0.5 MB), which stays in the cache
-WORTH_SECONDS = 2.0  # what a sweep must be expected to take; tried after tracing, without which it does not help
+BLOCK_FLOATS = 2**17  # outputs of the convolution in one block (0.5 MB in single precision), which stays in the cache
+WORTH_SECONDS = 2.0  # what a sweep must be expected to take. Tried after tracing; it does not help without it.
 
 _library = torch.library.Library("lossatlas", "FRAGMENT")
 _library.define("spread(Tensor pooled, int[] window, int[] size, bool rectified) -> Tensor")
@@ -43,7 +43,10 @@ def by_place(images: Tensor, window: tuple[int, int]) -> Tensor:
 
 
 def write_maxima(constant: Tensor, step: Tensor, coefficients: Tensor, rectified: bool, out: Tensor) -> None:
-    """Write the maxima over the first dimension of ``constant + c·step`` for every coefficient to `out` (n, ...)."""
+    """Write the maxima over the first dimension of ``constant + c·step`` to `out` (n, ...), one for each coefficient.
+
+    If `rectified`, negative ones become 0.
+    """
     outputs = torch.empty_like(constant)
     for coefficient, own in zip(coefficients, out, strict=True):
         torch.addcmul(constant, step, coefficient, out=outputs)
@@ -64,15 +67,18 @@ class PooledLayer(nn.Module):
         super().__init__()
         self.window, self.rectified = pooling.window, pooling.rectified
         self.lower = half or like.dtype
-        self.base, self.parts, self.size = like, [like], (0, 0)  # until data come
-        self.room = like.new_empty(0)
+        self.base, self.parts, self.size = like, [like], (0, 0)  # set by keep
+        self.maxima = like.new_empty(0)
         self.register_buffer("pooled", like.new_empty(0))
 
-    def keep(self, base: Tensor, *parts: Tensor | None) -> None:
+    def keep(self, outputs: Iterator) -> None:
         """Take the layer's output (N, C, H, W) at the origin, and what is added along every direction."""
+        self.base, self.parts = self.base.new_empty(0), []  # the old ones make room
+        base = next(outputs)
         self.size = base.shape[-2], base.shape[-1]
         self.base = by_place(base, self.window)
-        self.parts = [torch.zeros_like(self.base) if p is None else by_place(p, self.window) for p in parts]
+        del base
+        self.parts = [torch.zeros_like(self.base) if p is None else by_place(p, self.window) for p in outputs]
 
     def at(self, coefficients: Tensor, shared: int) -> Tensor:
         """Return the maxima at points (n, d) whose first coefficients are the same: (n, N, C, h, w).
@@ -82,9 +88,10 @@ class PooledLayer(nn.Module):
         block = max(1, BLOCK_FLOATS // max(1, self.base[:, 0].numel()))
         blocks = zip(self.base.split(block, 1), *(part.split(block, 1) for part in self.parts), strict=True)
         shape = (len(coefficients), *self.base.shape[1:])
-        if self.room.shape[0] < shape[0] or self.room.shape[1:] != shape[1:]:
-            self.room = self.base.new_empty(shape)  # new memory is slow: used again at the next points
-        found = self.room[: len(coefficients)]
+        if self.maxima.shape[0] < shape[0] or self.maxima.shape[1:] != shape[1:]:
+            self.maxima = self.base.new_empty(0)  # makes room
+            self.maxima = self.base.new_empty(shape)  # new memory is slow: used again at the next points
+        found = self.maxima[: len(coefficients)]
         for (constant, *steps), own in zip(blocks, found.split(block, 1), strict=True):
             for step, coefficient in zip(steps[:shared], coefficients[0], strict=False):
                 constant = torch.addcmul(constant, step, coefficient)
@@ -106,7 +113,7 @@ class PooledLayersHooks(Hooks):
     def prepare(self, layer_inputs: Mapping[str, Tensor]) -> None:
         """Compute each layer's output at the origin and along every direction."""
         for name, pooled in self.layers.items():
-            pooled.keep(*affine_parts(self.sweep, name, layer_inputs[name]))
+            pooled.keep(affine_parts(self.sweep, name, layer_inputs[name]))
 
     def own(self, coefficients: Tensor, shared: int) -> Params:
         """Return the maxima of every layer at each of these points."""
@@ -120,7 +127,7 @@ class PooledLayers(Transform):
     name = "pooled"
     words = "standing layers pooled"
     batches = False
-    every_size = True
+    larger_too = True
 
     def applies(self, sweep: Sweep, profile: Profile, inputs, targets: Tensor) -> bool:
         """Return whether the output of such a layer is pooled on a CPU."""
