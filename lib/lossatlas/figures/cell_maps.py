@@ -77,7 +77,7 @@ def cell_maps(
     columns = min(check_whole("columns", columns, least=1), len(shown))
     scale = ColourScale.over(surfaces, variable=variable, log=log, clip=clip, clim=clim)
     rows = -(-len(shown) // columns)
-    figure = Picture(figsize=(1.75 * columns + 1.2, 1.95 * rows + 0.3), layout="constrained")
+    figure = Picture(figsize=(2.0 * columns + 1.2, 2.2 * rows + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for ax, (title, one) in zip(grid.flat, shown.items(), strict=False):
         _draw(ax, title, one, variable=variable, scale=scale)
