@@ -1,7 +1,9 @@
 """Maps cell by cell: the colours are those of the cells, and an animation holds every frame."""
 
 import io
+import sys
 
+import av
 import matplotlib
 import numpy as np
 import pytest
@@ -46,6 +48,27 @@ def test_an_animation_has_a_frame_a_step_in_the_colours_of_its_cells():
     page = made._repr_html_()
     assert "<summary>Play</summary>" in page and 'download="two-steps-' in page
     assert "3 frames, update 0 to update 100." in page
+
+
+def test_a_video_shows_what_the_animation_shows():
+    (file,) = (
+        f for f in figures.animation(FRAMES, "update", clim=(0, 4), seconds=1.5).bundle["files"] if "MP4" in f["text"]
+    )
+    with av.open(io.BytesIO(content(file))) as video:
+        frames = [frame.to_ndarray(format="rgb24") / 255 for frame in video.decode(video=0)]
+        assert float(video.streams.video[0].average_rate) == 2
+    assert len(frames) == 3 + 4  # three in 1.5 s, and the last one for two more seconds
+    side = frames[0].shape[1] // 3
+    np.testing.assert_allclose(frames[1][side // 2, side // 2], matplotlib.colormaps["viridis"](0.5)[:3], atol=0.03)
+    np.testing.assert_allclose(
+        frames[-1][side // 2, side // 2], matplotlib.colors.to_rgb(figures.theme.HOLE), atol=0.03
+    )
+
+
+def test_without_av_there_is_a_gif_alone(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    made = figures.animation(FRAMES, "update")
+    assert [f["name"].rpartition(".")[2] for f in made.bundle["files"]] == ["nc", "gif"]
 
 
 def test_pictures_must_be_booleans():

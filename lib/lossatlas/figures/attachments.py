@@ -15,7 +15,12 @@ import xarray as xr
 
 from lossatlas.figures.page import Bundle, asset
 
-MEDIA = {".nc": "application/x-netcdf", ".gif": "image/gif", ".vts": "application/octet-stream"}
+MEDIA = {
+    ".nc": "application/x-netcdf",
+    ".gif": "image/gif",
+    ".mp4": "video/mp4",
+    ".vts": "application/octet-stream",
+}
 
 
 @dataclass(frozen=True)

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw
 
 from lossatlas._checks import real_number
 from lossatlas._text import number
+from lossatlas.figures import moving
 from lossatlas.figures.attachments import Attachment, slug
-from lossatlas.figures.colour_scale import BEYOND, ColourScale
+from lossatlas.figures.colour_scale import ColourScale
 from lossatlas.figures.labelled import check_kind, check_whole
 from lossatlas.figures.page import asset, digest
-from lossatlas.figures.theme import HOLE, INK, MAP, FigureHtml, Picture, figure_html, finish, styled, value_label
+from lossatlas.figures.theme import HOLE, FigureHtml, Picture, figure_html, finish, styled, value_label
 
-SHADES = 252  # of the scale in an animation; four more colours are those of EXTRA
-EXTRA = (BEYOND, HOLE, "white", INK)
 PAIR = ("#0a0a2a", "#f6f3d2")  # black and white, with a tinge so that they stay as they are on a dark page
-SIDE = 320  # pixels of an animation, about
-BELOW = 24  # pixels of the line of text under it
 
 Clim = tuple[float, float]
 
@@ -142,7 +136,8 @@ def animation(
     Returns
     -------
     FigureHtml
-        The animation is a GIF, offered below the picture as a file too.
+        The animation is a GIF, offered below the picture as a file too; with `av` installed also as MP4, which
+        programs for slides prefer.
 
     Raises
     ------
@@ -172,33 +167,14 @@ def animation(
     ends = scale.transform.value(scale.low), scale.transform.value(scale.high)
     still = cell_maps({names[i]: single[i] for i in chosen}, columns=4, **options, clim=ends)
     page = figure_html(still, caption=caption)
-    content = _gif([_rows(one, variable, scale) for one in single], names, scale, seconds)
-    file = Attachment(f"{slug(caption or still.alt)}-{digest(content)[:8]}.gif", "Animation (GIF)", content)
-    width, height = Image.open(io.BytesIO(content)).size
+    drawn = moving.pictures([_rows(one, variable, scale) for one in single], names, scale)
+    content, video = moving.gif(drawn, seconds), moving.mp4(drawn, seconds)
+    name = f"{slug(caption or still.alt)}-{digest(content)[:8]}"
+    files = [Attachment(f"{name}.gif", "Animation (GIF)", content)]
+    if video is not None:
+        files.append(Attachment(f"{name}.mp4", "Animation (MP4)", video))
     words = f"{count} frames, {names[0]} to {names[-1]}."
-    moving = asset(content, "image/gif", name=file.name, alt=words, width=width, height=height)
-    return FigureHtml({**page.bundle, "moving": moving, "files": [*page.bundle["files"], file.asset()]})
-
-
-def _gif(frames: list[np.ndarray], names: list[str], scale: ColourScale, seconds: float) -> bytes:
-    """Return heights as a GIF with a line of text under each frame."""
-    colours = [*mpl.colormaps[MAP](np.linspace(0, 1, SHADES))[:, :3], *map(to_rgb, EXTRA)]
-    palette = (255 * np.array(colours)).round().astype(int).ravel().tolist()
-    times = max(1, SIDE // max(frames[0].shape))
-    drawn = []
-    for heights, name in zip(frames, names, strict=True):
-        shares = (heights - scale.low) / (scale.high - scale.low)
-        index = (np.nan_to_num(shares).clip(0, 1) * (SHADES - 1)).round()
-        index[shares > 1 + 1e-9] = SHADES
-        index[~np.isfinite(shares)] = SHADES + 1
-        pixels = np.kron(index.astype(np.uint8), np.ones((times, times), np.uint8))
-        picture = Image.fromarray(np.pad(pixels, ((0, BELOW), (0, 0)), constant_values=SHADES + 2), "P")
-        picture.putpalette(palette)
-        pen = ImageDraw.Draw(picture)
-        pen.fontmode = "1"
-        pen.text((4, pixels.shape[0] + 4), name, fill=SHADES + 3, font_size=15)
-        drawn.append(picture)
-    lasting = [round(1000 * seconds / len(drawn))] * (len(drawn) - 1) + [2000]
-    buffer = io.BytesIO()
-    drawn[0].save(buffer, "GIF", save_all=True, append_images=drawn[1:], duration=lasting, loop=0, optimize=False)
-    return buffer.getvalue()
+    width, height = drawn[0].size
+    shown = asset(content, "image/gif", name=files[0].name, alt=words, width=width, height=height)
+    bundle = {**page.bundle, "moving": shown}
+    return FigureHtml({**bundle, "files": [*page.bundle["files"], *(file.asset() for file in files)]})
