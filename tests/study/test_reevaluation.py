@@ -121,6 +121,19 @@ def test_an_altered_surface_is_found(study, change, verdict):
     assert found[FIRST].verdict == "agrees"
 
 
+def test_of_an_adaptive_surface_the_evaluated_points_are_compared(study):
+    slice = Slice(points=31, samples=50, tolerance=0.2)
+    path = surface_path(study, slice=slice)
+    evaluated = study.surface(QUICK, 0, slice=slice).evaluated.values
+    assert 25 < evaluated.sum() < 31**2
+    check = checks(study)[slice]
+    assert (check.verdict, check.points, check.of) == ("agrees", evaluated.sum(), 31**2)
+    for known, verdict in ((False, "agrees"), (True, "differs")):
+        row, column = np.argwhere(evaluated == known)[0]
+        rewrite(path, lambda s, at=(row, column): s.loss.__setitem__(at, 2 * s.loss[at]))
+        assert checks(study)[slice].verdict == verdict
+
+
 def test_what_rounding_decides_is_counted_and_the_rest_is_compared(study, monkeypatch):
     compute = reevaluation._Kept.compute_surface
 

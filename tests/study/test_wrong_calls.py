@@ -49,6 +49,7 @@ WRONG = {
         ("split='validation': expected one of", lambda: Slice(split="validation")),
         ("samples=0", lambda: Slice(samples=0)),
         ("precision='half': expected one of", lambda: Slice(precision="half")),
+        ("tolerance=1", lambda: Slice(tolerance=1)),
     ],
     "RandomPlane": [
         ("seed=-1", lambda: RandomPlane(-1)),

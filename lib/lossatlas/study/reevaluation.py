@@ -13,7 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -165,14 +165,14 @@ def kept_tensors(study: Study) -> Iterator[Study]:
 def to_verify(kept: Study, found: Sequence[Stored]) -> list[Stored]:
     """Return the stored surfaces whose weights exist, and those whose weights must exist.
 
-    Pages show surfaces of one seed, on the finest grid of a chapter; what is coarser is only measured, and its
-    weights need not be kept.
+    Pages show surfaces of one seed, on the finest grid of a chapter that is evaluated at every point; what is coarser
+    is only measured, and its weights need not be kept.
     """
-    finest = max((stored.surface["loss"].size for stored in found), default=0)
+    finest = max((stored.surface["loss"].size for stored in found if stored.slice.tolerance is None), default=0)
     return [
         stored
         for stored in found
-        if (stored.seed == SHOWN_SEED and stored.surface["loss"].size == finest)
+        if (stored.seed == SHOWN_SEED and stored.surface["loss"].size >= finest)
         or kept.weights_path(stored.condition, stored.seed).exists()
     ]
 
@@ -181,7 +181,7 @@ def check_surface(kept: Study, stored: Stored, *, share: float = 1.0, seed: int 
     """Evaluate a stored surface again from its stored weights (of :func:`kept_tensors`) and compare.
 
     `share` of the grid's points are evaluated: a product of rows and columns, which `seed` and the surface's
-    key choose.
+    key choose. Points that an adaptive surface interpolates are not compared.
 
     Where a surface differs, it is evaluated once more with coordinates changed in their last digits. A network can be
     chaotic far from its minimum: at points where so little moves the loss, rounding decides it, no arithmetic of that
@@ -190,26 +190,29 @@ def check_surface(kept: Study, stored: Stored, *, share: float = 1.0, seed: int 
     start, surface = time.perf_counter(), stored.surface
     draw = np.random.default_rng([seed, int(stored.path.stem[-12:], 16)])
     part = surface.isel({name: rows_of(surface.sizes[name], math.sqrt(share), draw) for name in ("alpha", "beta")})
-    compute = partial(kept.compute_surface, stored.condition, stored.seed, slice=stored.slice)
+    exact = replace(stored.slice, tolerance=None)
+    compute = partial(kept.compute_surface, stored.condition, stored.seed, slice=exact)
     alphas, betas = part.alpha.values, part.beta.values
+    known = part.get("evaluated", xr.ones_like(part.loss, bool))
+    part = part.drop_vars("evaluated", errors="ignore").where(known)
     points, worst, rounded = 0, math.nan, 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of files that cannot be read: the verdict says it
-            fresh = compute(alphas=alphas, betas=betas)
+            fresh = compute(alphas=alphas, betas=betas).where(known)
     except DatasetUnavailable as error:
         verdict = f"no data: {error}"
     except (Missing, RuntimeError) as error:  # the latter from weights that do not fit the network
         verdict = str(error).splitlines()[0]
     else:
-        points, (worst, agrees) = part.loss.size, compare(part, fresh)
+        points, (worst, agrees) = int(known.sum()), compare(part, fresh)
         if not agrees:
             last = partial(in_last_digits, precision=surface.attrs["precision"])
             around = [(last(alphas, steps=i), last(betas, steps=j)) for i, j in product((-STEPS, STEPS), repeat=2)]
             unsure = moved(fresh, [compute(alphas=a, betas=b) for a, b in around])
             rounded = int(unsure.sum())
             worst, agrees = compare(part.where(~unsure), fresh.where(~unsure))
-        verdict = AGREES if agrees and rounded < points else DIFFERS
+        verdict = AGREES if agrees and (rounded < points or not points) else DIFFERS
     return Check(stored.name, points, surface.loss.size, worst, time.perf_counter() - start, verdict, rounded)
 
 

@@ -34,6 +34,9 @@ class Slice:
         Size of the fixed sample of the split; None takes every sample.
     precision
         As in :func:`lossatlas.evaluate`.
+    tolerance
+        None evaluates every point. A number makes :func:`lossatlas.evaluate` adaptive with this tolerance, on the
+        logarithmic scale of pictures.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Slice:
     split: str = "test"
     samples: int | None = None
     precision: str | None = None
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         """Check the values and turn them into plain ones."""
@@ -64,6 +68,8 @@ class Slice:
         set_fields(self, beta=self.alpha if self.beta is None else _span(self.beta, "beta"))
         if self.samples is not None:
             set_fields(self, samples=whole_number(self.samples, "samples", least=1))
+        if self.tolerance is not None:
+            set_fields(self, tolerance=real_number(self.tolerance, "tolerance", above=0, below=1))
 
     @property
     def alphas(self) -> np.ndarray:
@@ -77,7 +83,8 @@ class Slice:
 
     def request(self) -> dict:
         """Return the plain JSON document that names it in a stored key."""
-        names = ("alpha", "beta", "points", "split", "samples", "precision")
+        names = ["alpha", "beta", "points", "split", "samples", "precision"]
+        names += ["tolerance"] * (self.tolerance is not None)
         return jsonable({"plane": self.plane.request(), **{name: getattr(self, name) for name in names}})
 
     @classmethod

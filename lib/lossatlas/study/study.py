@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -149,6 +150,7 @@ class Study:
         ``alphas`` and ``betas`` replace the coordinates of the slice.
         """
         data, plane = condition.data, slice.plane.draw(self, condition, seed)
+        adaptive: dict[str, Any] = {"method": "adaptive", "tolerance": slice.tolerance, "error_scale": "log"}
         surface = evaluate(
             self.model(condition, seed),
             plane,
@@ -159,6 +161,7 @@ class Study:
             device=self.device,
             progress=self.progress,
             precision=slice.precision,
+            **({} if slice.tolerance is None else adaptive),
         )
         return surface.assign_attrs(
             dataset=condition.dataset,

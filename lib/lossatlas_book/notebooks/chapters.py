@@ -17,7 +17,7 @@ from ..console import Failure
 
 ABOUT = ("title", "question", "part")  # what the metadata of a chapter say under "lossatlas"
 REPORT = "The report"  # the part of the book to which new chapters belong
-RESEARCH = (REPORT, "Sharp, flat, deep and wide", "What theory says")  # parts that answer questions
+RESEARCH = (REPORT, "Sharp, flat, deep and wide", "What theory says", "Landscapes to order")  # they answer questions
 PARTS = ("Start here", *RESEARCH, "Using it")  # as the contents name them
 CHECK = "check_parameters(globals())"
 
