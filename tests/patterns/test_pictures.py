@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from matplotlib.image import imsave
+from scipy import ndimage
 
 from lossatlas import patterns
 from lossatlas.patterns.pictures import LARGEST
@@ -22,6 +23,12 @@ def test_text_is_drawn_upright():
     wide = patterns.picture("HI", size=20)
     assert max(wide.shape) == 20
     assert not np.array_equal(patterns.picture("6", size=20), patterns.picture("9", size=20))
+
+
+@pytest.mark.parametrize(("letter", "holes"), [("I", 0), ("O", 1), ("D", 1), ("B", 2), ("8", 2)])
+def test_holes_of_letters_stay_white(letter, holes):
+    cells = np.pad(patterns.picture(letter, size=40), 1)
+    assert ndimage.label(~cells)[1] == 1 + holes
 
 
 def test_a_file_is_resized_by_area_and_transparent_pixels_are_white(tmp_path):

@@ -210,6 +210,7 @@ def _from_file(path: Path, size: int) -> np.ndarray:
 def _letters(text: str, size: int) -> np.ndarray:
     """Return text drawn in the bold font that comes with matplotlib."""
     from matplotlib.font_manager import FontProperties
+    from matplotlib.path import Path as Outline
     from matplotlib.textpath import TextPath
 
     if not text.strip():
@@ -222,7 +223,9 @@ def _letters(text: str, size: int) -> np.ndarray:
     fine = 4  # points across a cell
     x = low[0] + (np.arange(columns * fine) + 0.5) * (high[0] - low[0]) / (columns * fine)
     y = high[1] - (np.arange(rows * fine) + 0.5) * (high[1] - low[1]) / (rows * fine)
-    inside = outline.contains_points(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)).reshape(len(y), len(x))
+    points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    within = [Outline(line).contains_points(points) for line in outline.to_polygons()]
+    inside = np.logical_xor.reduce(within)  # the second outline of an O is that of its hole
     return inside.reshape(rows, fine, columns, fine).mean(axis=(1, 3)) > 0.5
 
 
