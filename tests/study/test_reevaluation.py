@@ -134,6 +134,16 @@ def test_of_an_adaptive_surface_the_evaluated_points_are_compared(study):
         assert checks(study)[slice].verdict == verdict
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_part_of_an_adaptive_surface_holds_an_evaluated_point(seed):
+    evaluated = np.zeros((31, 31), bool)
+    evaluated[3, 17] = True
+    axis = np.linspace(-1, 1, 31)
+    surface = xr.Dataset({"evaluated": (("alpha", "beta"), evaluated)}, {"alpha": axis, "beta": axis})
+    part = reevaluation.drawn_part(surface, 0.01, np.random.default_rng(seed))
+    assert part.evaluated.any() and part.evaluated.size <= 36
+
+
 def test_what_rounding_decides_is_counted_and_the_rest_is_compared(study, monkeypatch):
     compute = reevaluation._Kept.compute_surface
 

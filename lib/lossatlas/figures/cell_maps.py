@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from lossatlas._checks import real_number
 from lossatlas._text import number
-from lossatlas.figures import moving
+from lossatlas.figures import animation_files
 from lossatlas.figures.attachments import Attachment, slug
 from lossatlas.figures.colour_scale import ColourScale
 from lossatlas.figures.labelled import check_kind, check_whole
@@ -167,11 +167,11 @@ def animation(
     ends = scale.transform.value(scale.low), scale.transform.value(scale.high)
     still = cell_maps({names[i]: single[i] for i in chosen}, columns=4, **options, clim=ends)
     page = figure_html(still, caption=caption)
-    drawn = moving.pictures([_rows(one, variable, scale) for one in single], names, scale)
-    content, video = moving.gif(drawn, seconds), moving.mp4(drawn, seconds)
+    drawn = animation_files.pictures([_rows(one, variable, scale) for one in single], names, scale)
+    content = animation_files.gif(drawn, seconds)
     name = f"{slug(caption or still.alt)}-{digest(content)[:8]}"
     files = [Attachment(f"{name}.gif", "Animation (GIF)", content)]
-    if video is not None:
+    if (video := animation_files.mp4(drawn, seconds)) is not None:
         files.append(Attachment(f"{name}.mp4", "Animation (MP4)", video))
     words = f"{count} frames, {names[0]} to {names[-1]}."
     width, height = drawn[0].size

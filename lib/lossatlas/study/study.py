@@ -150,7 +150,9 @@ class Study:
         ``alphas`` and ``betas`` replace the coordinates of the slice.
         """
         data, plane = condition.data, slice.plane.draw(self, condition, seed)
-        adaptive: dict[str, Any] = {"method": "adaptive", "tolerance": slice.tolerance, "error_scale": "log"}
+        adaptive: dict[str, Any] = {}
+        if slice.tolerance is not None:
+            adaptive = {"method": "adaptive", "tolerance": slice.tolerance, "error_scale": "log"}
         surface = evaluate(
             self.model(condition, seed),
             plane,
@@ -161,7 +163,7 @@ class Study:
             device=self.device,
             progress=self.progress,
             precision=slice.precision,
-            **({} if slice.tolerance is None else adaptive),
+            **adaptive,
         )
         return surface.assign_attrs(
             dataset=condition.dataset,
