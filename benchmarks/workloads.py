@@ -95,12 +95,12 @@ class Case:
     operations: float  # that one point needs: multiplications and additions of the layers whose input moves
 
 
-def make(workload: Workload, *, points: int | None = None) -> Case:
+def make(workload: Workload, *, points: int | None = None, steps: int = STEPS) -> Case:
     """Load, train for a moment, draw the plane. ``points``: another grid."""
     data = la.load_dataset(workload.dataset, **(workload.options or {}))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = trained(workload.build(data), data)
+        model = trained(workload.build(data), data, steps)
     if workload.samples is None:
         samples = tuple(torch.cat(parts) for parts in zip(data.train, data.test, strict=True))
     else:
@@ -110,11 +110,11 @@ def make(workload: Workload, *, points: int | None = None) -> Case:
     return Case(model, plane, samples, data.loss, grid, needed(model, plane, samples, data.loss))
 
 
-def trained(model: nn.Module, data: la.Dataset) -> nn.Module:
+def trained(model: nn.Module, data: la.Dataset, steps: int) -> nn.Module:
     """The model after a few steps of Adam, in eval mode."""
     score = losses.make_score(data.loss)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-    for _ in range(STEPS):
+    for _ in range(steps):
         chosen = torch.randint(len(data.train[0]), (BATCH,))
         optimizer.zero_grad()
         score(model(data.train[0][chosen]), data.train[1][chosen])[0].mean().backward()

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from lossatlas._checks import real_number
 from lossatlas._text import number
 from lossatlas.figures import animation_files
+from lossatlas.figures.alt_text import describe
 from lossatlas.figures.attachments import Attachment, slug
 from lossatlas.figures.colour_scale import ColourScale
 from lossatlas.figures.labelled import check_kind, check_whole
@@ -173,7 +174,7 @@ def animation(
     files = [Attachment(f"{name}.gif", "Animation (GIF)", content)]
     if (video := animation_files.mp4(drawn, seconds)) is not None:
         files.append(Attachment(f"{name}.mp4", "Animation (MP4)", video))
-    words = f"{count} frames, {names[0]} to {names[-1]}."
+    words = f"{count} frames, {names[0]} to {names[-1]}. At the end: {describe(single[-1], variable=variable)}"
     width, height = drawn[0].size
     shown = asset(content, "image/gif", name=files[0].name, alt=words, width=width, height=height)
     bundle = {**page.bundle, "moving": shown}
