@@ -67,11 +67,11 @@ def seconds_per_pair(
     inputs, targets = take(inputs, slice(runner.strategy.samples)), targets[: runner.strategy.samples]
     start = time.perf_counter()
     runner.prepare(inputs, targets)
-    runner.run(points[: runner.strategy.points])[0].tolist()  # warm; tolist waits for the device
+    runner.run(points[: runner.strategy.group])[0].tolist()  # warm; tolist waits for the device
     prepared = time.perf_counter()
     seconds, done = 0.0, 0
     while seconds < least and done < len(points):
-        group = points[done : done + runner.strategy.points]
+        group = points[done : done + runner.strategy.group]
         runner.run(group)[0].tolist()
         done += len(group)
         seconds = time.perf_counter() - prepared
@@ -145,9 +145,9 @@ class Search:
         return True
 
     def consider_with(self, transform: Transform, **change) -> bool:
-        """Consider the best strategy with one more transform."""
-        chosen = {*self.best.strategy.transforms, transform}
-        return self.consider(transforms=tuple(other for other in TRANSFORMS if other in chosen), **change)
+        """Consider the best strategy with one more transform, and with those that it needs."""
+        chosen = {other.name for other in self.best.strategy.transforms} | {transform.name, *transform.needs}
+        return self.consider(transforms=tuple(other for other in TRANSFORMS if other.name in chosen), **change)
 
     def consider_without(self, transform: Transform) -> bool:
         """Consider the best strategy without one of its transforms."""
@@ -249,12 +249,10 @@ def searched(search: Search) -> tuple[Runner | ThreadedRunner, float]:
         search.consider(samples=size, threads=threads)
     late = (transform for transform in applying if transform not in quick)
     for transform in sorted(late, key=lambda transform: transform.worth_seconds(sweep)):
-        adopted = search.consider_with(transform)
+        search.consider_with(transform)
         if transform.smallest_too:
             search.consider_with(transform, samples=sizes[0])
-        if adopted and transform.larger_too:
-            first = search.best.strategy.samples
-            for size in (s for s in sizes if first < s and s * seen.activations <= LARGEST_FLOATS):
-                if not search.consider(samples=size):
-                    break
+        if transform.larger_too:
+            fitting = max((size for size in sizes if size * seen.activations <= LARGEST_FLOATS), default=sizes[0])
+            search.consider_with(transform, samples=fitting, threads=threads)
     return search.best, search.rate

@@ -78,7 +78,11 @@ class Transform:
     smallest_too : bool
         Whether the smallest pass is worth trying with it.
     larger_too : bool
-        Whether to try it with larger passes.
+        Whether a large pass, divided between all threads, is worth trying with it.
+    ahead : bool
+        Whether it prepares several points at once, so that its time at a single one would mislead.
+    needs : tuple of str
+        Names of the transforms without which it does not help.
     """
 
     name: ClassVar[str]
@@ -88,6 +92,8 @@ class Transform:
     measurable: ClassVar[bool] = True
     smallest_too: ClassVar[bool] = False
     larger_too: ClassVar[bool] = False
+    ahead: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def applies(self, sweep: Sweep, profile: Profile, inputs, targets: Tensor) -> bool:
         """Return whether it can help this network with such inputs on the device of ``targets``."""
@@ -128,6 +134,11 @@ class Strategy:
     points: int = 1
     threads: int = 1
     transforms: tuple[Transform, ...] = ()
+
+    @property
+    def group(self) -> int:
+        """Return how many points are prepared together."""
+        return max(self.points, AHEAD) if any(transform.ahead for transform in self.transforms) else self.points
 
     def __str__(self) -> str:
         """Return the words of ``attrs["strategy"]``."""

@@ -16,7 +16,7 @@ from lossatlas.evaluation.sweep import Profile, Sweep
 from lossatlas.vectors import Params
 
 BLOCK_FLOATS = 2**17  # outputs of the convolution in one block (0.5 MB in single precision), which stays in the cache
-WORTH_SECONDS = 2.0  # what a sweep must be expected to take. Tried after tracing; it does not help without it.
+WORTH_SECONDS = 10.0  # what a sweep must be expected to take, because large passes are tried
 
 _library = torch.library.Library("lossatlas", "FRAGMENT")
 _library.define("spread(Tensor pooled, int[] window, int[] size, bool rectified) -> Tensor")
@@ -128,6 +128,8 @@ class PooledLayers(Transform):
     words = "standing layers pooled"
     batches = False
     larger_too = True
+    ahead = True
+    needs = ("traced",)
 
     def applies(self, sweep: Sweep, profile: Profile, inputs, targets: Tensor) -> bool:
         """Return whether the output of such a layer is pooled on a CPU."""
