@@ -54,9 +54,10 @@ verify: environment  ## Evaluate what CHAPTER=rnn (or all, or today) stores agai
 	@$(VENV)/bin/python data/fetch.py
 	@$(RUN) verify "$$CHAPTER" $(if $(DAY),--day "$(DAY)") $(if $(FULL),--full)
 
-bench: bench-environment  ## Time evaluate against what a user would do instead, half an hour (WORKLOADS=abcde); keeps the result
+bench: bench-environment  ## Time evaluate against what a user would do instead, 45 minutes (WORKLOADS=abcde); keeps the result
 	@$(VENV)/bin/python -m uv pip install --quiet --python $(VENV)/bin/python --no-deps -r benchmarks/landscaper.txt
-	@$(VENV)/bin/python benchmarks/bench.py --workloads "$(or $(WORKLOADS),abcde)" --output data/results/performance/benchmark.json
+	@$(VENV)/bin/python benchmarks/bench.py --workloads "$(or $(WORKLOADS),abcde)" \
+		--pictures "$(or $(WORKLOADS),abcde)" --output data/results/performance/benchmark.json
 
 lint: test-environment  ## Check style, docstrings, types, what imports what, and the notebooks
 	@$(VENV)/bin/ruff check

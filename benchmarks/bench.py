@@ -1,8 +1,9 @@
 """The engine against what a user would pick instead: one run, the same weights, directions and data.
 
-Usage: python benchmarks/bench.py [--workloads abcde] [--repeats 3] [--output FILE.json]
+Usage: python benchmarks/bench.py [--workloads abcde] [--pictures abcde] [--repeats 3] [--output FILE.json]
 Each contender is timed several times, in turns; the median of the seconds a point is what counts. Peers, whose
-time is the same at every point, are timed on some points of the grid, spread over it; evaluate on all of it.
+time is the same at every point, are timed on some points of the grid, spread over it; evaluate on all of it. Then
+pictures on more points and samples are timed once, with an error of at most 1 %.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from lossatlas._files import written_whole
 from machine import describe, rates
 from peaks import peaks
 from peers import all_at_once, landscaper, loop_of_128, loss_landscapes
+from pictures import PICTURES, draw
 from workloads import WORKLOADS, Case, make
 
 PEER_SECONDS = 4.0  # that a peer is timed for at least
@@ -134,6 +136,12 @@ def memory(key: str) -> dict[str, int]:
     return peaks(key, peers | {name: functools.partial(time_evaluate, options=o) for name, o in EVALUATE.items()})
 
 
+def drawn(key: str) -> dict:
+    """Times of one picture."""
+    seconds_of = {name: lambda case, peer=peer: time_peer(peer, case)[0] for name, peer in PEERS.items()}
+    return draw(key, seconds_of | {name: functools.partial(time_grid, peer) for name, peer in GRIDS.items()})
+
+
 def ratio(result: dict, of: str, to: str) -> float:
     """How many times faster one contender is than another."""
     return result["seconds"][to] / result["seconds"][of]
@@ -167,7 +175,7 @@ def table(run: dict) -> str:
             f"  {result['strategies']['evaluate']}; adaptive: {100 * result['evaluated_share']:.1f} % evaluated"
         )
     rivals = [*PEERS, *GRIDS]
-    for name in EVALUATE:
+    for name in EVALUATE if run["workloads"] else ():
         over_loop = [ratio(r, name, LOOP) for r in run["workloads"].values()]
         over_best = [min(ratio(r, name, p) for p in rivals) for r in run["workloads"].values()]
         over_rest = [min(ratio(r, name, p) for p in rivals if p != LOOP) for r in run["workloads"].values()]
@@ -176,22 +184,54 @@ def table(run: dict) -> str:
             f"\n{name}: geometric mean {means[0]:.2f} × the loop (least {min(over_loop):.2f}), "
             f"{means[1]:.2f} × the better of the other peers, {means[2]:.2f} × the best of all"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *pictures_table(run)])
+
+
+def pictures_table(run: dict) -> list[str]:
+    """The pictures as lines of text: seconds, errors, and whether they are as fast as asked."""
+    lines = []
+    for key, result in run.get("pictures", {}).items():
+        over = times_as_fast(result)
+        asked = [f"{name} {over[name]:.1f} (asked {times})" for name, times in result["asked"].items() if times]
+        lines += [
+            f"\n({key}) {result['title']}: a picture of {result['points']} points",
+            "  seconds: " + ", ".join(f"{name} {taken:.3g}" for name, taken in result["seconds"].items()),
+            f"  every point by evaluate: {result['exact_seconds']:.3g} s; times as fast: {', '.join(asked)}",
+            f"  true error {100 * result['error']:.2f} % of the range at {result['checked']} points, estimated "
+            f"{100 * result['estimated_error']:.2f} %; {100 * result['evaluated_share']:.1f} % of the points in full",
+        ]
+    return lines
+
+
+def times_as_fast(picture: dict) -> dict[str, float]:
+    """How many times as fast as the loop, and as the best of the other peers, a picture is drawn."""
+    taken = {name: one / picture["seconds"]["adaptive"] for name, one in picture["seconds"].items()}
+    others = [one for name, one in taken.items() if name not in (LOOP, "adaptive")]
+    return {"loop": taken[LOOP], "peers": min(others)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workloads", default="".join(WORKLOADS), help="some of abcde")
+    parser.add_argument("--pictures", default="".join(PICTURES), help="some of abcde")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, help="a JSON file for the result")
     arguments = parser.parse_args()
-    run = {"machine": describe(), "rates": rates(), "workloads": {}}
+    run = {"machine": describe(), "rates": rates(), "workloads": {}, "pictures": {}}
     for key in arguments.workloads:
         run["workloads"][key] = measure(key, repeats=arguments.repeats) | {"peak_bytes": memory(key)}
-        if arguments.output:
-            with written_whole(arguments.output) as temporary:
-                temporary.write_text(json.dumps(run, indent=1) + "\n")
+        keep(run, arguments.output)
+    for key in arguments.pictures:
+        run["pictures"][key] = drawn(key)
+        keep(run, arguments.output)
     print(table(run))
+
+
+def keep(run: dict, output: Path | None) -> None:
+    """Write what was measured so far to a file, if one is named."""
+    if output:
+        with written_whole(output) as temporary:
+            temporary.write_text(json.dumps(run, indent=1) + "\n")
 
 
 if __name__ == "__main__":

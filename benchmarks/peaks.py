@@ -34,7 +34,8 @@ def growth(call: Callable[[], object]) -> int:
 
 def needed(key: str, run: Callable[[Case], object]) -> int:
     """Bytes that a contender needs on a workload, its first calls left out."""
-    case = make(WORKLOADS[key], points=SIDE, steps=0)  # memory does not depend on what the network has learned
+    workload = replace(WORKLOADS[key], steps=0)  # memory does not depend on what the network has learned
+    case = make(workload, points=SIDE)
     run(replace(case, grid=case.grid[:: SIDE - 1]))
     return growth(lambda: run(case))
 

@@ -23,7 +23,10 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: a network on samples of a dataset, and ``points`` along each side of the grid."""
+    """What is measured: a network on samples of a dataset, and ``points`` along each side of the grid.
+
+    The network is trained for ``steps`` steps.
+    """
 
     title: str
     dataset: str
@@ -31,6 +34,7 @@ class Workload:
     samples: int | None  # of the test split; None: all rows of both splits
     build: Callable[[la.Dataset], nn.Module]
     options: dict | None = None  # of the dataset
+    steps: int = STEPS
 
 
 class Residual(nn.Module):
@@ -95,12 +99,12 @@ class Case:
     operations: float  # that one point needs: multiplications and additions of the layers whose input moves
 
 
-def make(workload: Workload, *, points: int | None = None, steps: int = STEPS) -> Case:
+def make(workload: Workload, *, points: int | None = None) -> Case:
     """Load, train for a moment, draw the plane. ``points``: another grid."""
     data = la.load_dataset(workload.dataset, **(workload.options or {}))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = trained(workload.build(data), data, steps)
+        model = trained(workload.build(data), data, workload.steps)
     if workload.samples is None:
         samples = tuple(torch.cat(parts) for parts in zip(data.train, data.test, strict=True))
     else:

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 import bench
+import lossatlas as la
 import peaks
+import pictures
 from lossatlas.directions import Plane
 
 pytestmark = pytest.mark.data
@@ -28,6 +30,26 @@ def test_all_contenders_give_the_same_surface(monkeypatch):
     case = bench.make(bench.WORKLOADS["a"], points=3)
     losses = [peer(case, [(0.5, -0.5), (0.0, 0.0)]) for peer in bench.PEERS.values()]
     np.testing.assert_allclose(losses, [losses[0]] * len(losses), rtol=1e-5)
+
+
+def test_a_picture_is_timed_and_its_error_is_that_of_the_whole_grid(monkeypatch):
+    small = dataclasses.replace(pictures.PICTURES["a"], every=1)
+    small = dataclasses.replace(small, workload=dataclasses.replace(small.workload, points=21))
+    monkeypatch.setitem(pictures.PICTURES, "a", small)
+    found = pictures.draw("a", {bench.LOOP: lambda case: 0.5, "another": lambda case: 0.25})
+    assert found["points"] == found["checked"] == 441
+    assert found["seconds"][bench.LOOP] == 441 * 0.5 and 0 < found["seconds"]["adaptive"] < 441 * 0.25
+    case = bench.make(small.workload)
+    options = {"loss": case.loss, "alphas": case.grid, "progress": False}
+    exact, drawn = (
+        la.evaluate(case.model, case.plane, case.data, method=method, **options).loss.values
+        for method in ("grid", "adaptive")
+    )
+    assert found["error"] == pytest.approx(np.abs(drawn - exact).max() / np.ptp(exact), rel=0.01)
+    assert 0 < found["error"] < 0.01 and found["evaluated_share"] < 1
+    lines = bench.pictures_table({"pictures": {"a": found}})
+    over = bench.times_as_fast(found)
+    assert over["loop"] == pytest.approx(2 * over["peers"]) and f"loop {over['loop']:.1f} (asked 20)" in "".join(lines)
 
 
 def test_landscaper_walks_the_directions_that_it_is_given():

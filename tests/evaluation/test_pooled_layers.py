@@ -9,13 +9,15 @@ import torch.nn.functional as F
 from torch import nn
 
 import lossatlas as la
+from lossatlas.evaluation import choosing
+from lossatlas.evaluation.choosing import Limits
 from lossatlas.evaluation.kernels.channels_last import ChannelsLast
 from lossatlas.evaluation.kernels.pooled_layers import PooledLayers, by_place
 from lossatlas.evaluation.kernels.tracing import Traced
 from lossatlas.evaluation.metrics import make_quantities
 from lossatlas.evaluation.pooling import Pooling
 from lossatlas.evaluation.runner import Runner
-from lossatlas.evaluation.strategies import Strategy
+from lossatlas.evaluation.strategies import AHEAD, Strategy
 from lossatlas.evaluation.sweep import profile
 from lossatlas.evaluation.threads import make_runner
 from networks import make_sweep, plain_loop
@@ -187,3 +189,26 @@ def test_values_that_are_not_finite_stay_so():
 def test_images_sorted_by_place_have_the_maxima_of_pooling(window):
     images = torch.randn(3, 2, 9, 11)
     np.testing.assert_array_equal(by_place(images, window).amax(0), F.max_pool2d(images, window))
+
+
+def test_it_is_tried_traced_and_on_a_large_pass_of_all_threads(monkeypatch):
+    """Neither tracing nor this step alone is faster: only both together, timed at the points prepared together."""
+    model = network(nn.ReLU(), nn.MaxPool2d(2))
+    sweep, _ = prepared(model, la.random_plane(model, seed=0))
+    inputs, targets, groups = IMAGES.repeat(50, 1, 1, 1), LABELS.repeat(50), set()
+
+    def timed(self, runner, least):
+        strategy = runner.strategy
+        if strategy.has("pooled"):
+            groups.add(strategy.group)
+            return (0.5 if strategy.has("traced") else 3.0) - strategy.samples / 1e4
+        return 2.0 if strategy.has("traced") else 1.0
+
+    monkeypatch.setattr(choosing.Search, "timed", timed)
+    monkeypatch.setattr(choosing, "usable_threads", lambda device: 2)
+    monkeypatch.setattr(choosing, "PASS_SECONDS", 1e6)
+    points = torch.rand(20, 2, generator=torch.Generator().manual_seed(0))
+    runner, rate = choosing.choose(sweep, inputs, targets, points, Limits(allowed=lambda strategy: True))
+    strategy = runner.strategy
+    assert strategy.has("pooled") and strategy.has("traced") and rate == 0.5 - 0.06
+    assert (strategy.samples, strategy.threads) == (600, 2) and groups == {AHEAD}
