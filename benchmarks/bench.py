@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lossatlas as la
 from lossatlas._files import written_whole
-from machine import describe, rates
+from limits import Needed
+from machine import FUNCTIONS, describe, rates
 from peaks import peaks
 from peers import all_at_once, landscaper, loop_of_128, loss_landscapes
 from pictures import PICTURES, draw
@@ -118,7 +120,7 @@ def measure(key: str, *, repeats: int, points: int | None = None, say: Callable[
     return {
         "title": workload.title,
         "points": len(values),
-        "operations": case.operations,
+        "needed": asdict(case.needed),
         "seconds": medians,
         "all_seconds": seconds,
         "errors": errors,
@@ -147,29 +149,33 @@ def ratio(result: dict, of: str, to: str) -> float:
     return result["seconds"][to] / result["seconds"][of]
 
 
-def best_rate(run: dict) -> float:
-    """The most operations a second that the machine reached in single precision."""
-    return max(rate for name, rate in run["rates"].items() if name.startswith("float32"))
+def limit(run: dict, result: dict) -> float:
+    """The seconds that the machine needs at least for a point of a workload, in single precision."""
+    return Needed(**result["needed"]).seconds(run["rates"])
+
+
+def rate_in_words(name: str, rate: float) -> str:
+    """A rate of the machine, with its unit."""
+    unit = {"memory": "GB/s"}.get(name, "billion/s" if name in FUNCTIONS else "GFLOP/s")
+    return f"{rate / 1e9:.3g} {unit}"
 
 
 def table(run: dict) -> str:
     """The result as lines of text."""
     lines = [", ".join(f"{k}: {v}" for k, v in run["machine"].items())]
-    lines += [f"matrix product, {name}: {rate / 1e9:.0f} GFLOP/s" for name, rate in run["rates"].items()]
-    best = best_rate(run)
+    lines += [f"{name}: {rate_in_words(name, rate)}" for name, rate in run["rates"].items()]
     for key, result in run["workloads"].items():
         lines.append(
-            f"\n({key}) {result['title']}: {result['points']} points, {result['operations'] / 1e6:.0f} MFLOP each"
+            f"\n({key}) {result['title']}: {result['points']} points, at least {1e3 * limit(run, result):.3g} ms each"
         )
         for name, taken in result["seconds"].items():
-            rate = result["operations"] / taken
             error = f", error {result['errors'][name]:.1e}" if name in result["errors"] else ""
             times = ratio(result, name, LOOP)
             if name in result.get("peak_bytes", {}):
                 error = f", {result['peak_bytes'][name] / 1e6:.0f} MB{error}"
             lines.append(
-                f"  {name:22} {1e3 * taken:9.3f} ms a point  {times:6.2f} × loop  {rate / 1e9:6.1f} GFLOP/s = "
-                f"{100 * rate / best:4.0f} % of the best{error}"
+                f"  {name:22} {1e3 * taken:9.3f} ms a point  {times:6.2f} × loop  "
+                f"{100 * limit(run, result) / taken:4.0f} % of the limit{error}"
             )
         lines.append(
             f"  {result['strategies']['evaluate']}; adaptive: {100 * result['evaluated_share']:.1f} % evaluated"

@@ -12,6 +12,9 @@ from pathlib import Path
 import torch
 
 SIDE = 2048  # of the square matrices
+FUNCTIONS = {"sigmoid": torch.sigmoid, "exponential": torch.exp}
+CACHED = 2**14, 2**16, 2**18  # numbers that functions are computed of
+COPIED = 2**26  # numbers whose copies measure the memory (256 MB)
 SECONDS = 1.0  # that each rate is measured for
 
 
@@ -36,14 +39,27 @@ def processor() -> str:
 
 
 def rates() -> dict[str, float]:
-    """Operations a second in the product of two square matrices: by ``torch.mm``, by oneDNN, in bfloat16."""
+    """Operations a second in the product of two matrices, functions of single numbers a second, and bytes a second.
+
+    Products are those of ``torch.mm``, of oneDNN, and of bfloat16. Functions are computed in the cache, memory is copied.
+    """
     a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
     ways: dict[str, Callable] = {"float32": lambda: torch.mm(a, b)}
     if torch.backends.mkldnn.is_available():
         ways["float32, oneDNN"] = lambda: torch.ops.lossatlas.dense(a, b, None)
     half, other = a.bfloat16(), b.bfloat16()
     ways["bfloat16"] = lambda: torch.mm(half, other)
-    return {name: 2 * SIDE**3 / fastest(way) for name, way in ways.items()}
+    found = {name: 2 * SIDE**3 / fastest(way) for name, way in ways.items()}
+    found |= {name: max(function_rate(function, n) for n in CACHED) for name, function in FUNCTIONS.items()}
+    large, copied = torch.zeros(COPIED), torch.ones(COPIED)
+    return found | {"memory": 2 * large.nbytes / fastest(lambda: copied.copy_(large))}
+
+
+def function_rate(function: Callable, numbers: int) -> float:
+    """How many values of a function a second are computed, of so many numbers at once."""
+    values = torch.randn(numbers)
+    out = torch.empty_like(values)
+    return numbers / fastest(lambda: function(values, out=out))
 
 
 def fastest(function: Callable) -> float:

@@ -9,13 +9,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 import lossatlas as la
 from lossatlas.directions import Plane
-from lossatlas.evaluation.metrics import make_quantities
-from lossatlas.evaluation.sweep import Sweep, profile
 from lossatlas.networks import losses
+from limits import Needed, needed
 
 STEPS = 150  # of Adam, so that the surface is that of a network which has learned something
 BATCH = 64
@@ -96,7 +94,7 @@ class Case:
     data: tuple[Tensor, Tensor]
     loss: str
     grid: np.ndarray
-    operations: float  # that one point needs: multiplications and additions of the layers whose input moves
+    needed: Needed  # at one point
 
 
 def make(workload: Workload, *, points: int | None = None) -> Case:
@@ -124,23 +122,3 @@ def trained(model: nn.Module, data: la.Dataset, steps: int) -> nn.Module:
         score(model(data.train[0][chosen]), data.train[1][chosen])[0].mean().backward()
         optimizer.step()
     return model.eval().requires_grad_(False)
-
-
-def needed(model: nn.Module, plane: Plane, data: tuple[Tensor, Tensor], loss: str) -> float:
-    """Operations of matrix products and convolutions at one point, without what is the same at every point.
-
-    A layer whose input does not move is not counted, nor the product of one-hot inputs with a recurrent
-    layer's weights, which is a lookup.
-    """
-    few = data[0][:2]
-    sweep = Sweep(model, plane.origin, plane.directions, make_quantities(loss))
-    fixed = profile(sweep, few).fixed_inputs
-    with FlopCounterMode(display=False) as counter:
-        model(few)
-    counts = counter.get_flop_counts()
-    total = sum(counts["Global"].values())
-    spared = sum(sum(counts[f"{type(model).__name__}.{name}"].values()) for name in fixed)
-    for layer in model.modules():
-        if isinstance(layer, nn.RNN):
-            spared += 2 * few.numel() * layer.input_size * layer.hidden_size
-    return (total - spared) / len(few) * len(data[0])

@@ -1,12 +1,14 @@
 """The benchmark times what it says on equal terms, and its memory is what a contender allocates."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 import torch
 
 import bench
+import limits
 import lossatlas as la
 import peaks
 import pictures
@@ -21,15 +23,44 @@ def test_all_contenders_give_the_same_surface(monkeypatch):
     assert set(found["seconds"]) == {*bench.PEERS, *bench.GRIDS, *bench.EVALUATE}
     assert all(len(turns) == 2 and min(turns) > 0 for turns in found["all_seconds"].values())
     assert found["points"] == 49 and found["errors"]["evaluate"] < 1e-5
-    assert found["operations"] > 2584 * 2 * 100  # its rows, each through a layer of 100 at least
     rates = {"float32": 1e11, "float32, oneDNN": 2e11, "bfloat16": 9e11}
+    rates |= {"sigmoid": 1e9, "exponential": 1e9, "memory": 1e10}
     run = {"machine": {}, "rates": rates, "workloads": {"a": found | {"peak_bytes": {bench.LOOP: 2e6}}}}
     text = bench.table(run)
-    assert bench.best_rate(run) == 2e11
     assert all(name in text for name in found["seconds"]) and "2 MB" in text
+    share = 100 * bench.limit(run, found) / found["seconds"]["evaluate"]
+    assert f"{share:.0f} % of the limit" in text and 0 < share
     case = bench.make(bench.WORKLOADS["a"], points=3)
     losses = [peer(case, [(0.5, -0.5), (0.0, 0.0)]) for peer in bench.PEERS.values()]
     np.testing.assert_allclose(losses, [losses[0]] * len(losses), rtol=1e-5)
+
+
+def test_what_a_point_needs_is_what_a_count_by_hand_gives():
+    case = bench.make(dataclasses.replace(bench.WORKLOADS["a"], steps=0), points=3)
+    rows, widths = len(case.data[0]), (case.data[0].shape[1], 128, 64, 32, 2)
+    later = sum(a * b for a, b in itertools.pairwise(widths[1:]))  # the first layer's input does not move
+    assert case.needed.products == 2 * rows * later
+    assert case.needed.sigmoids == rows * sum(widths[1:-1])
+    weights = sum(a * b + b for a, b in itertools.pairwise(widths))
+    assert case.needed.bytes == 4 * weights * (1 + 2 + 1)
+
+
+def test_an_image_needs_a_step_for_each_output_of_its_first_convolution_its_relu_and_its_pooling():
+    images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 5, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(80, 3),
+    )
+    found = limits.needed(model, la.random_plane(model, seed=0), (images, labels), "cross_entropy")
+    assert found.products == 2 * 4 * 80 * 3
+    softmax = limits.SOFTMAX_STEPS * 4 * 3
+    assert found.steps == 3 * 4 * 5 * 8 * 8 + softmax and found.exponentials == 4 * 3 and found.sigmoids == 0
+    rates = {"float32": 2e3, "exponential": 12.0, "sigmoid": 1.0, "memory": 1e9}
+    assert found.seconds(rates) == pytest.approx((found.products + 2 * found.steps) / 2e3 + 1)
+    assert found.seconds(rates | {"memory": found.bytes / 60}) == 60  # the memory is slower
 
 
 def test_a_picture_is_timed_and_its_error_is_that_of_the_whole_grid(monkeypatch):
