@@ -26,8 +26,8 @@ import xarray as xr
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lossatlas as la
-from lossatlas._files import written_whole
 from limits import Needed
+from lossatlas._files import written_whole
 from machine import FUNCTIONS, describe, rates
 from peaks import peaks
 from peers import all_at_once, landscaper, loop_of_128, loss_landscapes

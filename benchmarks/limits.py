@@ -19,7 +19,7 @@ aten = torch.ops.aten
 SIGMOIDS = aten.sigmoid.default, aten.tanh.default  # tanh(x) = 2σ(2x) − 1
 SOFTMAX = aten._log_softmax.default
 POOL = aten.max_pool2d_with_indices.default
-MEAN = aten.mean.dim
+REDUCTIONS = aten.mean.dim, aten.argmax.default
 SOFTMAX_STEPS = 3  # the maximum, its subtraction and the sum
 
 
@@ -72,7 +72,7 @@ class Steps(TorchDispatchMode):
             self.steps += SOFTMAX_STEPS * result.numel()
         elif func is POOL:
             self.steps += math.prod(args[1]) * result[0].numel()
-        elif func is MEAN:
+        elif func in REDUCTIONS:
             self.steps += args[0].numel()
         elif torch.Tag.pointwise in func.tags:
             self.steps += result.numel()

@@ -41,7 +41,8 @@ def processor() -> str:
 def rates() -> dict[str, float]:
     """Operations a second in the product of two matrices, functions of single numbers a second, and bytes a second.
 
-    Products are those of ``torch.mm``, of oneDNN, and of bfloat16. Functions are computed in the cache, memory is copied.
+    Products are those of ``torch.mm``, of oneDNN, and of bfloat16. Functions are computed of numbers in the cache, and
+    a large copy measures the memory.
     """
     a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
     ways: dict[str, Callable] = {"float32": lambda: torch.mm(a, b)}

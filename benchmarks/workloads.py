@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import lossatlas as la
+from limits import Needed, needed
 from lossatlas.directions import Plane
 from lossatlas.networks import losses
-from limits import Needed, needed
 
 STEPS = 150  # of Adam, so that the surface is that of a network which has learned something
 BATCH = 64
