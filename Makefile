@@ -56,6 +56,7 @@ verify: environment  ## Evaluate what CHAPTER=rnn (or all, or today) stores agai
 
 bench: bench-environment  ## Time evaluate against what a user would do instead, 45 minutes (WORKLOADS=abcde); keeps the result
 	@$(VENV)/bin/python -m uv pip install --quiet --python $(VENV)/bin/python --no-deps -r benchmarks/landscaper.txt
+	@$(VENV)/bin/python data/fetch.py all
 	@$(VENV)/bin/python benchmarks/bench.py --workloads "$(or $(WORKLOADS),abcde)" \
 		--pictures "$(or $(WORKLOADS),abcde)" --output data/results/performance/benchmark.json
 
