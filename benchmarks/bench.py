@@ -154,16 +154,19 @@ def limit(run: dict, result: dict) -> float:
     return Needed(**result["needed"]).seconds(run["rates"])
 
 
-def rate_in_words(name: str, rate: float) -> str:
-    """A rate of the machine, with its unit."""
-    unit = {"memory": "GB/s"}.get(name, "billion/s" if name in FUNCTIONS else "GFLOP/s")
-    return f"{rate / 1e9:.3g} {unit}"
+def rate_in_words(name: str, rate: float) -> tuple[str, str]:
+    """What a rate of the machine is called, and the rate with its unit."""
+    if name == "memory":
+        return "copying memory", f"{rate / 1e9:.0f} GB/s"
+    if name in FUNCTIONS:
+        return name, f"{rate / 1e9:.1f} billion/s"
+    return f"matrix product, {name}", f"{rate / 1e9:.0f} GFLOP/s"
 
 
 def table(run: dict) -> str:
     """The result as lines of text."""
     lines = [", ".join(f"{k}: {v}" for k, v in run["machine"].items())]
-    lines += [f"{name}: {rate_in_words(name, rate)}" for name, rate in run["rates"].items()]
+    lines += [": ".join(rate_in_words(name, rate)) for name, rate in run["rates"].items()]
     for key, result in run["workloads"].items():
         lines.append(
             f"\n({key}) {result['title']}: {result['points']} points, at least {1e3 * limit(run, result):.3g} ms each"
