@@ -10,16 +10,16 @@ from lossatlas import figures
 
 pytestmark = pytest.mark.browser
 
-BESIDE = '<p style="text-align: right">At the edge {} and <a href="#">a link</a>.</p>'
+BESIDE = '<p style="text-align: {}">At the edge {} and <a href="#">a link</a>.</p>'
 
 
-@pytest.fixture
-def page(tmp_path):
+def page_with_a_number(folder, side: str) -> str:
     number = figures.amount([4.0, 5.0, 6.0, 7.0, 7.2], "nats")
-    return styled(BESIDE.format(number._repr_mimebundle_()["text/html"]), tmp_path).as_uri()
+    return styled(BESIDE.format(side, number._repr_mimebundle_()["text/html"]), folder).as_uri()
 
 
-def test_the_note_opens_over_the_number_and_closes(browser: Browser, page):
+def test_the_note_opens_over_the_number_and_closes(browser: Browser, tmp_path):
+    page = page_with_a_number(tmp_path, "left")  # so that the mouse reaches the note without scrolling
     with visit(browser, page) as seen:
         number, note = seen.page.locator(".la-quantity"), seen.page.locator(".la-note")
         assert number.inner_text() == "5.8\N{NO-BREAK SPACE}nats" and not note.is_visible()
@@ -43,7 +43,8 @@ def test_the_note_opens_over_the_number_and_closes(browser: Browser, page):
 
 
 @pytest.mark.parametrize("width", [390, 800, 1198])
-def test_a_finger_opens_the_note_inside_the_window(browser: Browser, page, width):
+def test_a_finger_opens_the_note_inside_the_window(browser: Browser, tmp_path, width):
+    page = page_with_a_number(tmp_path, "right")
     with visit(browser, page, width=width, has_touch=True) as seen:
         seen.page.locator(".la-quantity").tap()
         box = seen.page.locator(".la-note").bounding_box()
