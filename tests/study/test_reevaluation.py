@@ -34,6 +34,7 @@ LONGER = replace(QUICK, label="longer", recipe=replace(RECIPE, epochs=7))
 SLICE = Slice(points=7, samples=50)
 FIRST = Slice(RandomPlane(1, layers=("layers.0",)), points=7, samples=50, split="train")
 SEEDS = range(4)
+RESULTS = Path(__file__).parents[2] / "data" / "results"
 
 
 @pytest.fixture(scope="module")
@@ -391,3 +392,8 @@ def test_every_chapter_has_its_day(root):
     shutil.rmtree(results)
     with pytest.raises(Failure, match="nothing to verify"):
         verify.chosen(root, "", day=DAY)
+
+
+def test_every_surface_in_the_project_says_how_to_evaluate_it_again():
+    stored = sorted(RESULTS.glob("*/surface-*.nc"))
+    assert stored and [reevaluation.read(path).path for path in stored] == stored
