@@ -154,6 +154,11 @@ def limit(run: dict, result: dict) -> float:
     return Needed(**result["needed"]).seconds(run["rates"])
 
 
+def share_of_limit(run: dict, result: dict, name: str) -> float:
+    """How near a contender comes to that limit on a workload: 1 if it reaches it."""
+    return limit(run, result) / result["seconds"][name]
+
+
 def rate_in_words(name: str, rate: float) -> tuple[str, str]:
     """What a rate of the machine is called, and the rate with its unit."""
     if name == "memory":
@@ -178,7 +183,7 @@ def table(run: dict) -> str:
                 error = f", {result['peak_bytes'][name] / 1e6:.0f} MB{error}"
             lines.append(
                 f"  {name:22} {1e3 * taken:9.3f} ms a point  {times:6.2f} × loop  "
-                f"{100 * limit(run, result) / taken:4.0f} % of the limit{error}"
+                f"{100 * share_of_limit(run, result, name):4.0f} % of the limit{error}"
             )
         lines.append(
             f"  {result['strategies']['evaluate']}; adaptive: {100 * result['evaluated_share']:.1f} % evaluated"

@@ -13,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from lossatlas.directions import Plane
 from lossatlas.evaluation.metrics import make_quantities
 from lossatlas.evaluation.sweep import Sweep, profile
-from lossatlas.networks import losses
 
 aten = torch.ops.aten
 SIGMOIDS = aten.sigmoid.default, aten.tanh.default  # tanh(x) = 2σ(2x) − 1
@@ -34,7 +33,7 @@ class Needed:
     steps
         Simple operations on single numbers: an addition, a maximum, a multiplication with an addition.
     sigmoids, exponentials
-        Numbers of these functions; a tanh is as much as a sigmoid.
+        Values of these functions; a tanh counts as a sigmoid.
     bytes
         Read and written to move the weights.
     """
@@ -88,7 +87,6 @@ def needed(model: nn.Module, plane: Plane, data: tuple[Tensor, Tensor], loss: st
     few = data[0][:2], data[1][:2]
     sweep = Sweep(model, plane.origin, plane.directions, make_quantities(loss))
     fixed = profile(sweep, few[0]).fixed_inputs
-    score = losses.make_score(loss)
     outputs = 0
 
     def count(layer: nn.Module, args: tuple, output: Tensor) -> None:
@@ -97,7 +95,9 @@ def needed(model: nn.Module, plane: Plane, data: tuple[Tensor, Tensor], loss: st
 
     handles = [model.get_submodule(name).register_forward_hook(count) for name in fixed]
     with torch.no_grad(), FlopCounterMode(display=False) as products, Steps() as steps:
-        score(model(few[0]), few[1])
+        found = model(few[0])
+        for quantity in sweep.quantities:
+            quantity(found, few[1])
     for handle in handles:
         handle.remove()
     counts = products.get_flop_counts()

@@ -13,7 +13,7 @@ import torch
 
 SIDE = 2048  # of the square matrices
 FUNCTIONS = {"sigmoid": torch.sigmoid, "exponential": torch.exp}
-CACHED = 2**14, 2**16, 2**18  # numbers that functions are computed of
+CACHED = 2**14, 2**16, 2**18  # numbers that a function is timed on
 COPIED = 2**26  # numbers whose copies measure the memory (256 MB)
 SECONDS = 1.0  # that each rate is measured for
 
@@ -41,8 +41,8 @@ def processor() -> str:
 def rates() -> dict[str, float]:
     """Operations a second in the product of two matrices, functions of single numbers a second, and bytes a second.
 
-    Products are those of ``torch.mm``, of oneDNN, and of bfloat16. Functions are computed of numbers in the cache, and
-    a large copy measures the memory.
+    Products are those of ``torch.mm``, of oneDNN, and of bfloat16. Functions are timed on numbers in the cache, and
+    the memory by a large copy.
     """
     a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
     ways: dict[str, Callable] = {"float32": lambda: torch.mm(a, b)}
@@ -57,7 +57,7 @@ def rates() -> dict[str, float]:
 
 
 def function_rate(function: Callable, numbers: int) -> float:
-    """How many values of a function a second are computed, of so many numbers at once."""
+    """How many values a second a function gives, of so many numbers at once."""
     values = torch.randn(numbers)
     out = torch.empty_like(values)
     return numbers / fastest(lambda: function(values, out=out))
